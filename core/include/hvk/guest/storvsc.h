@@ -165,9 +165,10 @@ hvk_storvsc_ready(const struct hvk_storvsc *s)
 }
 
 /*
- * Hosts of 2012 and 2012 R2 call their disks SPC-2 although they implement what
- * initiators use from SPC-3 on.  Changes the version byte of a standard INQUIRY
- * answer of such a disk; returns whether it did.
+ * Standard INQUIRY answers that would keep an initiator from using what the
+ * host can do: disks of 2012 and 2012 R2 that call themselves SPC-2 or nothing
+ * (UNMAP needs SPC-3), and the DVD drive of generation 2 machines, without a
+ * version.  Changes the data in place; returns whether it did.
  */
 bool	hvk_storvsc_fix_inquiry(uint16_t version, uint8_t *data, uint32_t len);
 
