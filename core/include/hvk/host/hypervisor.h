@@ -100,14 +100,15 @@ struct hvk_hv_stimer {
 };
 
 /*
- * One VP.  The words that other threads read without a lock are atomic; treat
+ * One VP.  The words that other threads read without a lock (scontrol, siefp,
+ * simp, sint) are only accessed by __atomic operations; treat
  * all of it as private except through the functions below.
  */
 struct hvk_hv_vp {
-	_Atomic uint64_t scontrol;
-	_Atomic uint64_t siefp;
-	_Atomic uint64_t simp;
-	_Atomic uint64_t sint[HVK_HV_SINTS];
+	uint64_t scontrol;
+	uint64_t siefp;
+	uint64_t simp;
+	uint64_t sint[HVK_HV_SINTS];
 	uint64_t assist;
 	struct hvk_hv_stimer stimer[HVK_HV_STIMERS];
 	uint16_t pending;	/* SINTs with a message waiting (bit a SINT) */
@@ -115,13 +116,14 @@ struct hvk_hv_vp {
 
 struct hvk_hv {
 	struct hvk_hv_config config;
-	_Atomic uint64_t os_id;
-	_Atomic uint64_t hypercall;
-	_Atomic uint64_t ref_tsc;
-	_Atomic uint64_t crash[5];
-	_Atomic uint64_t crash_ctl;
-	_Atomic uint64_t tsc_invariant;
-	_Atomic uint32_t tsc_sequence;
+	/* Single words, accessed by __atomic operations. */
+	uint64_t os_id;
+	uint64_t hypercall;
+	uint64_t ref_tsc;
+	uint64_t crash[5];
+	uint64_t crash_ctl;
+	uint64_t tsc_invariant;
+	uint32_t tsc_sequence;
 	uint64_t tsc_scale;	/* of the TSC page */
 	int64_t	 tsc_offset;	/* 100 ns */
 	struct hvk_hv_vp *vp;	/* nvps of them, the caller's memory */
@@ -228,10 +230,9 @@ hvk_hv_signal(struct hvk_hv *hv, uint32_t vp, uint32_t sint, uint32_t flag,
 	if (vp >= hv->config.nvps || sint >= HVK_HV_SINTS || flag >= 2048)
 		return (false);
 	v = &hv->vp[vp];
-	siefp = __atomic_load_n((uint64_t *)&v->siefp, __ATOMIC_ACQUIRE);
+	siefp = __atomic_load_n(&v->siefp, __ATOMIC_ACQUIRE);
 	if ((siefp & 1) == 0 ||
-	    (__atomic_load_n((uint64_t *)&v->scontrol, __ATOMIC_RELAXED) & 1) ==
-	    0)
+	    (__atomic_load_n(&v->scontrol, __ATOMIC_RELAXED) & 1) == 0)
 		return (false);
 	gpa = siefp & ~(uint64_t)4095;
 	if (view->size < 4096 || gpa > view->size - 4096)
@@ -242,7 +243,7 @@ hvk_hv_signal(struct hvk_hv *hv, uint32_t vp, uint32_t sint, uint32_t flag,
 	bit = (uint64_t)1 << (flag % 64);
 	if ((__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit) != 0)
 		return (false);
-	config = __atomic_load_n((uint64_t *)&v->sint[sint], __ATOMIC_RELAXED);
+	config = __atomic_load_n(&v->sint[sint], __ATOMIC_RELAXED);
 	if ((config & (HVK_SINT_MASKED | HVK_SINT_POLLING)) != 0)
 		return (false);
 	irq->vp = vp;

@@ -45,13 +45,12 @@ struct hvk_server;			/* opaque: begins the caller's block */
 #define	HVK_SERVER_NO_VP	UINT32_MAX /* channel opened for polling */
 #define	HVK_SERVER_NO_MONITOR	0xff
 
-/* NT status values that the device layer answers with; any value may be used. */
-#define	HVK_STATUS_OK		0x00000000u
-#define	HVK_STATUS_UNSUCCESSFUL	0xc0000001u
+/*
+ * NT status values for the device layer's answers, besides those of
+ * wire/vmbus.h; any value may be used, 0 is success.
+ */
 #define	HVK_STATUS_BAD_PARAMETER 0xc000000du
 #define	HVK_STATUS_NO_RESOURCES	0xc000009au
-#define	HVK_STATUS_REFUSED	0xc0000236u	/* nobody listens (hvsock) */
-#define	HVK_STATUS_BAD_GPADL	0x8000ffffu	/* malformed GPADL */
 
 /*
  * What a server is made with.  Everything but nvps and mem_size may be zero.
@@ -182,6 +181,7 @@ enum hvk_refusal {
 	HVK_REFUSE_TL_NOBODY,		/* no socket service on this host */
 	HVK_REFUSE_CONNECTION,		/* posted to an unknown connection id */
 	HVK_REFUSE_TYPE,		/* SynIC message type is not 1 */
+	HVK_REFUSE_UNTRUSTED,		/* connection is confidential, this not */
 	HVK_REFUSE_MAX
 };
 
@@ -206,6 +206,7 @@ struct hvk_server_post {
 	uint32_t conn;		/* connection id of the hypercall */
 	uint32_t type;		/* SynIC message type: 1 */
 	uint32_t vp;		/* posting VP (recorded, not trusted) */
+	bool	 trusted;	/* came by a confidential message page */
 	uint32_t len;		/* bytes of payload */
 	const void *payload;	/* private to the caller: already copied out */
 };
@@ -289,6 +290,7 @@ struct hvk_server_event {
 			uint32_t vp;		/* HVK_SERVER_NO_VP: poll */
 			uint8_t	 sint;		/* event flags page to use */
 			bool	 reserved;
+			bool	 restored;	/* was open before the restore */
 			bool	 redirect;	/* interrupt redirection */
 			uint16_t flag;		/* event flag to set */
 			uint32_t conn;		/* guest signals with this id */
@@ -312,8 +314,11 @@ struct hvk_server_event {
 /*
  * Take the next request for the device layer: true if there is one.
  * Per channel the order is kept, and there is at most one OPEN, CLOSE or MODIFY
- * of each kind without an answer.  The guest's memory block is not bounded by
- * how slowly these are taken: hvk_server_post() says AGAIN instead.
+ * of each kind without an answer.  If they are not taken, hvk_server_post()
+ * says AGAIN after a while: nothing is lost.
+ *
+ * What the device layer must do by itself: rescind the sub-channels of a device
+ * when its primary closes, for the guest asks anew for them after each open.
  */
 bool	hvk_server_event(struct hvk_server *, struct hvk_server_event *);
 
@@ -419,9 +424,9 @@ bool	hvk_server_valid(const struct hvk_server *);
 size_t	hvk_server_save_size(const struct hvk_server *);
 
 /*
- * Write the state to buf.  Needs a quiet device layer: no event untaken and no
- * answer owed (HVK_STATE otherwise).  HVK_RANGE if buf is too small.  The
- * channels' cookies are not saved.
+ * Write the state to buf, at any moment: what the device layer still owes is
+ * asked of the new one again.  HVK_RANGE if buf is too small.  The channels'
+ * cookies are not saved.
  */
 int	hvk_server_save(const struct hvk_server *, void *buf, size_t size);
 
@@ -429,12 +434,13 @@ int	hvk_server_save(const struct hvk_server *, void *buf, size_t size);
  * Put saved state into a fresh server on which the same offers have been
  * registered (matched by type, instance and subindex).  Saved channels without
  * an offer become rescinded; offers that were not saved are new.  After it, the
- * device layer gets GPADL_READY and OPEN for whatever was open, and the guest
- * gets no second OPEN_RESULT for them.
+ * device layer gets CONTACT, and GPADL_READY and OPEN (.open.restored) for what
+ * was open; the guest gets no second OPEN_RESULT.  Answering such an OPEN with
+ * a failure rescinds the channel.
  * HVK_OK; HVK_REJECT if the bytes are malformed; HVK_RANGE if they need a newer
  * version, a feature, a VP or memory that this server has not; HVK_NOSPACE;
- * HVK_STATE if this server is not fresh.  On failure the server is unchanged
- * or, after HVK_NOSPACE, as hvk_server_reset() leaves it.
+ * HVK_STATE if this server is not fresh.  On failure the offers are still there
+ * and nothing else is.
  */
 int	hvk_server_restore(struct hvk_server *, const void *buf, size_t size);
 
