@@ -18,6 +18,7 @@
 #ifndef HVK_HOST_SCSI_H
 #define HVK_HOST_SCSI_H
 
+#include <hvk/error.h>
 #include <hvk/types.h>
 
 #define HVK_SCSI_BUF	4096	/* data of a command that is not medium data */
