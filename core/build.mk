@@ -1,68 +1,95 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The hvkit authors
 #
-# The core: one library, its tests and its fuzz targets, all by wildcard, so a
-# new file needs no line here.  The library is also compiled by clang with its
-# warnings, and under sanitizers for the sanitizer runs of the same tests.
+# libhvk, its tests and its fuzz targets, all by wildcard: a file dropped into
+# common, guest, host, tests or fuzz is built.  The same sources are built again
+# under build/asan and build/tsan (tests under sanitizers), build/fuzz and
+# build/m32 (32 bits, compiled only, because no 32-bit libc is needed for it).
 
 CORE_SRCS :=	$(wildcard core/common/*.c core/guest/*.c core/host/*.c)
-CORE_CFLAGS :=	$(HVK_CFLAGS) -ffreestanding -Wcast-qual -Wshadow
-CORE_LIB :=	$(B)/lib/libhvk.a
-CORE_TEST_SRCS := $(wildcard core/tests/*_test.c)
-CORE_TEST_HELP := $(filter-out %_test.c,$(wildcard core/tests/*.c))
-CORE_TESTS :=	$(CORE_TEST_SRCS:core/tests/%.c=$(B)/tests/core/%)
-CORE_SAN_TESTS := $(CORE_TEST_SRCS:core/tests/%.c=$(B)/tests/core-asan/%)
-CORE_FUZZERS :=	$(patsubst core/fuzz/%.c,$(B)/fuzz/%,$(wildcard core/fuzz/*_fuzz.c))
-CORE_FUZZ_HELP := $(filter-out %_fuzz.c,$(wildcard core/fuzz/*.c))
-
-LIBRARIES +=	$(CORE_LIB)
-TEST_PROGRAMS += $(CORE_TESTS)
-SAN_TESTS +=	$(CORE_SAN_TESTS)
-FUZZERS +=	$(CORE_FUZZERS)
+CORE_TESTS :=	$(patsubst core/tests/%.c,%,$(wildcard core/tests/*_test.c))
+CORE_FUZZ :=	$(patsubst core/fuzz/%.c,%,$(wildcard core/fuzz/*_fuzz.c))
+CORE_LIBHVK :=	$(B)/lib/libhvk.a
 
 CORE_OBJS :=	$(CORE_SRCS:%.c=$(B)/obj/%.o)
-CORE_CLANG :=	$(CORE_SRCS:%.c=$(B)/obj-clang/%.o)
-CORE_SAN :=	$(CORE_SRCS:%.c=$(B)/obj-asan/%.o)
-CORE_FUZZ :=	$(CORE_SRCS:%.c=$(B)/obj-fuzz/%.o)
-SAN_FLAGS :=	-fsanitize=address,undefined -fno-sanitize-recover=all -O1
-FUZZ_FLAGS :=	$(SAN_FLAGS) -fsanitize=fuzzer-no-link
+CORE_ASAN :=	$(CORE_SRCS:%.c=$(B)/asan/obj/%.o)
+CORE_TSAN :=	$(CORE_SRCS:%.c=$(B)/tsan/obj/%.o)
+CORE_FOBJS :=	$(CORE_SRCS:%.c=$(B)/fuzz/obj/%.o)
+CORE_M32 :=	$(CORE_SRCS:%.c=$(B)/m32/obj/%.o)
 
-$(B)/obj/core/%.o: core/%.c
-	@mkdir -p $(@D)
-	$(CC) $(CORE_CFLAGS) -MMD -MP -c $< -o $@
-$(B)/obj-clang/core/%.o: core/%.c
-	@mkdir -p $(@D)
-	$(CLANG) $(CORE_CFLAGS) -MMD -MP -c $< -o $@
-$(B)/obj-asan/core/%.o: core/%.c
-	@mkdir -p $(@D)
-	$(CLANG) $(CORE_CFLAGS) $(SAN_FLAGS) -MMD -MP -c $< -o $@
-$(B)/obj-fuzz/core/%.o: core/%.c
-	@mkdir -p $(@D)
-	$(CLANG) $(CORE_CFLAGS) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+# The core may not reach for the system: this finds an #include that does.
+CORE_CFLAGS =	$(HVK_CFLAGS) -ffreestanding
+CORE_TEST_CFLAGS = $(HVK_CFLAGS) -Icore/tests -DHVK_BUILD='"$(abspath $(B))"' \
+		-DHVK_SOURCE='"$(CURDIR)"'
+CORE_TEST_LIBS = -latf-c -pthread
+CORE_ASAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all \
+		-fno-omit-frame-pointer
+CORE_TSAN_FLAGS := -fsanitize=thread
+CORE_FUZZ_FLAGS := $(CORE_ASAN_FLAGS) -fsanitize=fuzzer-no-link -O1
 
-$(CORE_LIB): $(CORE_OBJS)
+LIBRARIES +=	$(CORE_LIBHVK)
+TEST_PROGRAMS += $(CORE_TESTS:%=$(B)/tests/core/%)
+SAN_TESTS +=	$(CORE_TESTS:%=$(B)/asan/tests/core/%) \
+		$(patsubst core/tests/%.c,$(B)/tsan/tests/core/%, \
+		$(wildcard core/tests/*_torture_test.c))
+FUZZERS +=	$(CORE_FUZZ:%=$(B)/fuzz/%)
+
+$(CORE_LIBHVK): $(CORE_OBJS)
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# The same library by clang: only to have its opinion.
-.PHONY: core-clang
-core-clang: $(CORE_CLANG)
+$(B)/obj/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CORE_CFLAGS) -MMD -c -o $@ $<
 
-$(B)/tests/core/%: core/tests/%.c $(CORE_TEST_HELP) $(CORE_LIB)
+$(B)/asan/lib/libhvk.a: $(CORE_ASAN)
+$(B)/tsan/lib/libhvk.a: $(CORE_TSAN)
+$(B)/fuzz/lib/libhvk.a: $(CORE_FOBJS)
+$(B)/asan/lib/libhvk.a $(B)/tsan/lib/libhvk.a $(B)/fuzz/lib/libhvk.a:
 	@mkdir -p $(@D)
-	$(CC) $(HVK_CFLAGS) -Icore/tests -MMD -MP -MF $@.d $< $(CORE_TEST_HELP) \
-	    $(CORE_LIB) -latf-c -lpthread -o $@
-$(B)/tests/core-asan/%: core/tests/%.c $(CORE_TEST_HELP) $(CORE_SAN)
-	@mkdir -p $(@D)
-	$(CLANG) $(HVK_CFLAGS) $(SAN_FLAGS) -Icore/tests -MMD -MP -MF $@.d $< \
-	    $(CORE_TEST_HELP) $(CORE_SAN) -latf-c -lpthread -o $@
-$(B)/fuzz/%: core/fuzz/%.c $(CORE_FUZZ_HELP) $(CORE_FUZZ)
-	@mkdir -p $(@D)
-	$(CLANG) $(HVK_CFLAGS) $(SAN_FLAGS) -fsanitize=fuzzer -Icore/fuzz \
-	    -Icore/tests -MMD -MP -MF $@.d $< $(CORE_FUZZ_HELP) $(CORE_FUZZ) -o $@
+	@rm -f $@
+	$(AR) rcs $@ $^
 
-.PRECIOUS: $(B)/obj/core/%.o $(B)/obj-asan/core/%.o $(B)/obj-fuzz/core/%.o
--include $(CORE_OBJS:.o=.d) $(CORE_CLANG:.o=.d) $(CORE_SAN:.o=.d) \
-	$(CORE_FUZZ:.o=.d) $(CORE_TESTS:=.d) $(CORE_SAN_TESTS:=.d) \
-	$(CORE_FUZZERS:=.d)
+$(B)/asan/obj/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(CORE_CFLAGS) $(CORE_ASAN_FLAGS) -MMD -c -o $@ $<
+
+$(B)/tsan/obj/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(CORE_CFLAGS) $(CORE_TSAN_FLAGS) -MMD -c -o $@ $<
+
+$(B)/fuzz/obj/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(CORE_CFLAGS) $(CORE_FUZZ_FLAGS) -MMD -c -o $@ $<
+
+$(B)/m32/obj/core/%.o: core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CORE_CFLAGS) -m32 -MMD -c -o $@ $<
+
+.PHONY: m32
+m32: $(CORE_M32)
+
+$(B)/tests/core/%: core/tests/%.c $(CORE_LIBHVK)
+	@mkdir -p $(@D)
+	$(CC) $(CORE_TEST_CFLAGS) -MMD -MF $@.d -o $@ $< $(CORE_LIBHVK) \
+	    $(HVK_LDFLAGS) $(CORE_TEST_LIBS)
+
+$(B)/asan/tests/core/%: core/tests/%.c $(B)/asan/lib/libhvk.a
+	@mkdir -p $(@D)
+	$(CLANG) $(CORE_TEST_CFLAGS) $(CORE_ASAN_FLAGS) -MMD -MF $@.d -o $@ $< \
+	    $(B)/asan/lib/libhvk.a $(CORE_TEST_LIBS)
+
+$(B)/tsan/tests/core/%: core/tests/%.c $(B)/tsan/lib/libhvk.a
+	@mkdir -p $(@D)
+	$(CLANG) $(CORE_TEST_CFLAGS) $(CORE_TSAN_FLAGS) -MMD -MF $@.d -o $@ $< \
+	    $(B)/tsan/lib/libhvk.a $(CORE_TEST_LIBS)
+
+$(B)/fuzz/%: core/fuzz/%.c $(B)/fuzz/lib/libhvk.a
+	@mkdir -p $(@D)
+	$(CLANG) $(HVK_CFLAGS) -Icore/fuzz $(CORE_FUZZ_FLAGS) -fsanitize=fuzzer \
+	    -MMD -MF $@.d -o $@ $< $(B)/fuzz/lib/libhvk.a -pthread
+
+-include $(wildcard $(CORE_OBJS:.o=.d) $(CORE_ASAN:.o=.d) $(CORE_TSAN:.o=.d) \
+	$(CORE_FOBJS:.o=.d) $(CORE_M32:.o=.d) $(B)/tests/core/*.d \
+	$(B)/asan/tests/core/*.d $(B)/tsan/tests/core/*.d $(B)/fuzz/*.d)
