@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# Whole-system tests and static checks: ATF shell programs, each copied to
+# build/tests with the library beside it; and the Kyuafile of all programs.
+
+SH_TESTS :=	$(wildcard tests/e2e/*_test.sh tests/static/*_test.sh)
+SH_TEST_PROGRAMS := $(SH_TESTS:tests/%.sh=$(B)/tests/%)
+TEST_PROGRAMS += $(SH_TEST_PROGRAMS)
+
+$(SH_TEST_PROGRAMS): $(B)/tests/%: tests/%.sh tests/run/lib.sh
+	@mkdir -p $(@D)
+	@{ echo '#!/usr/bin/env atf-sh'; \
+	    echo 'top=$(CURDIR)'; \
+	    echo '. $(CURDIR)/tests/run/lib.sh'; cat $<; } >$@
+	@chmod 755 $@
+
+# Recursive variables: other build.mk files may add programs after this one.
+KYUA_PROGRAMS = $(patsubst $(B)/tests/%,%,$(sort $(TEST_PROGRAMS) $(SAN_TESTS)))
+
+.PHONY: kyuafile tests-built
+kyuafile:
+	@mkdir -p $(B)/tests
+	@{ echo 'syntax(2)'; echo 'test_suite("hvkit")'; \
+	    for p in $(KYUA_PROGRAMS); do \
+		case $$p in \
+		e2e/*) extra=', is_exclusive=true, timeout=300' ;; \
+		*) extra= ;; \
+		esac; \
+		echo "atf_test_program{name=\"$$p\"$$extra}"; \
+	    done; } >$(B)/tests/Kyuafile
+
+# Everything that make test runs.
+tests-built: all modules-asan core-clang $(TEST_PROGRAMS) $(SAN_TESTS) \
+		$(FUZZERS) kyuafile

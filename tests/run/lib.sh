@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# Shell functions shared by "make run" and the whole-system tests: start and
+# stop a guest, talk to it, wait with a deadline.  $top is the source tree.
+# A guest is named by its run directory; that of several is the first argument.
+
+HVK=${HVK:-$top/build/bin/hvk}
+KLDRUN=${KLDRUN:-$top/build/bin/kldrun}
+MODULES=${MODULES:-$top/build/modules}
+PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C
+
+# In a test program a failure is atf_fail; in make run it ends the run.
+fail() {
+	if command -v atf_fail >/dev/null 2>&1; then
+		atf_fail "$*"
+	fi
+	echo "FAILED: $*" >&2
+	exit 1
+}
+
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds.
+wait_for() {
+	_left=$(($1 * 10))
+	_what=$2
+	shift 2
+	while ! "$@" >/dev/null 2>&1; do
+		_left=$((_left - 1))
+		[ $_left -gt 0 ] || { echo "timed out: $_what" >&2; return 1; }
+		sleep 0.1
+	done
+}
+
+# wait_pid SECONDS PID: until the process has ended; 1 if it has not.
+wait_pid() {
+	_left=$(($1 * 20))
+	while kill -0 "$2" 2>/dev/null; do
+		_left=$((_left - 1))
+		[ $_left -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
+now_ms() { date +%s%3N; }
+file_size() { stat -c %s "$1"; }
+# KiB that a file really occupies.
+disk_usage() { du -k "$1" | cut -f1; }
+
+uri() { echo "nbd+unix:///?socket=$1/$2.nbd"; }
+nbd_size() { nbdinfo --size "$(uri "$1" "$2")" 2>/dev/null; }
+nbd_ready() { nbd_size "$1" "$2" >/dev/null; }
+nbd_has_size() { [ "$(nbd_size "$1" "$2")" = "$3" ]; }
+disk_gone() { ! nbd_ready "$1" "$2"; }
+
+# vm_launch DIR [option...]: start a guest, do not wait; its id is in DIR/pid.
+vm_launch() {
+	_dir=$1
+	shift
+	mkdir -p "$_dir"
+	"$HVK" run --dir "$_dir" -o modules="$MODULES" -o kldrun="$KLDRUN" "$@" \
+	    >"$_dir/out" 2>"$_dir/err" </dev/null &
+	echo $! >"$_dir/pid"
+}
+
+# vm_start DIR [option...]: and wait until da0 (or what $VM_WAIT names) serves.
+vm_start() {
+	vm_launch "$@"
+	_ms=$(now_ms)
+	for _disk in ${VM_WAIT-da0}; do
+		vm_wait_disk "$1" "$_disk" || {
+			vm_report "$1"
+			fail "$_disk did not appear in the guest"
+		}
+	done
+	vm_boot_ms=$(($(now_ms) - _ms))
+}
+
+# vm_wait_disk DIR DISK: 30 s, less if the host has ended.
+vm_wait_disk() {
+	_left=300
+	while ! nbd_ready "$1" "$2"; do
+		_left=$((_left - 1))
+		[ $_left -gt 0 ] || return 1
+		kill -0 "$(cat "$1/pid")" 2>/dev/null || return 1
+		sleep 0.1
+	done
+}
+
+vm_report() {
+	for _f in err out console.log; do
+		[ ! -s "$1/$_f" ] || { echo "--- $_f"; tail -n 40 "$1/$_f"; }
+	done >&2
+}
+
+ctl() {
+	_dir=$1
+	shift
+	timeout 30 "$HVK" ctl --dir "$_dir" "$@"
+}
+
+# sysctl of the guest's kernel
+guest_sysctl() {
+	_dir=$1
+	shift
+	timeout 30 "$KLDRUN" --dir "$_dir" sysctl "$@"
+}
+
+# vm_stop DIR: an orderly shutdown; the guest must have leaked nothing.
+vm_stop() {
+	_pid=$(cat "$1/pid")
+	ctl "$1" shutdown >/dev/null || { vm_report "$1"; fail "hvk ctl shutdown failed"; }
+	wait_pid 30 "$_pid" || { vm_report "$1"; fail "the host did not end"; }
+	_status=0
+	wait "$_pid" || _status=$?
+	[ $_status -eq 0 ] || { vm_report "$1"; fail "hvk run ended with status $_status"; }
+	vm_no_leaks "$1" || { vm_report "$1"; fail "the guest leaked"; }
+}
+
+# The guest's last words on memory: "kldrun: leaks: none".
+vm_no_leaks() { grep -q 'leaks: none' "$1/console.log"; }
+
+# vm_kill DIR: at once and without grace (the host; the guest follows).
+vm_kill() {
+	_pid=$(cat "$1/pid")
+	kill -9 "$_pid" 2>/dev/null || true
+	wait "$_pid" 2>/dev/null || true
+}
+
+# process id of the guest (kldrun) of a run directory
+guest_pid() { pgrep -P "$(cat "$1/pid")" -x kldrun; }
+
+# make_disk FILE MEBIBYTES: content that no mistake makes by chance.
+make_disk() { head -c "$(($2 << 20))" /dev/urandom >"$1"; }
