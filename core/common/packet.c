@@ -40,7 +40,7 @@ put_bytes(struct cursor *c, const void *from, uint32_t len)
 	end = c->at + hvk_align8(len);
 	if (hvk_likely(end < c->size)) {
 		hvk_put64(c->data + end - 8, 0);
-		hvk_copy(c->data + c->at, bytes, len);
+		hvk_copy_payload(c->data + c->at, bytes, len);
 		c->at = end;
 		return;
 	}
@@ -49,9 +49,9 @@ put_bytes(struct cursor *c, const void *from, uint32_t len)
 	first = c->size - c->at;
 	if (first > len)
 		first = len;
-	hvk_copy(c->data + c->at, bytes, first);
+	hvk_copy_payload(c->data + c->at, bytes, first);
 	if (len > first)
-		hvk_copy(c->data, bytes + first, len - first);
+		hvk_copy_payload(c->data, bytes + first, len - first);
 	c->at = end - c->size;
 }
 
@@ -201,8 +201,8 @@ hvk_packet_parse_ranges(struct hvk_packet *packet, const uint8_t *bytes,
 	packet->nranges = header.count;
 	packet->ranges = bytes + HVK_DESCRIPTOR_SIZE + sizeof(header);
 	packet->ranges_len = room;
-	if (packet->type == HVK_PKT_XFER_PAGES)
-		packet->pageset = header.pageset;
+	packet->pageset = packet->type == HVK_PKT_XFER_PAGES ?
+	    header.pageset : 0;
 	return (HVK_OK);
 }
 

@@ -68,7 +68,7 @@ int
 hvk_ring_rx_init(struct hvk_ring_rx *rx, void *hdr, void *data, uint32_t size,
     bool creator)
 {
-	uint32_t write;
+	uint32_t read, write;
 
 	hvk_zero(rx, sizeof(*rx));
 	if (!ring_size_ok(hdr, data, size))
@@ -80,13 +80,17 @@ hvk_ring_rx_init(struct hvk_ring_rx *rx, void *hdr, void *data, uint32_t size,
 	rx->size = size;
 	rx->flow = (hvk_shared_load(&rx->hdr->features) &
 	    HVK_RING_PENDING_FEATURE) != 0;
-	rx->read = rx->released = hvk_shared_load(&rx->hdr->read);
+	rx->at = rx->data;
+	rx->limit = rx->data + size;
+	read = hvk_shared_load(&rx->hdr->read);
 	write = hvk_shared_load(&rx->hdr->write);
-	if (!ring_index_ok(rx->read, size) || !ring_index_ok(write, size)) {
+	if (!ring_index_ok(read, size) || !ring_index_ok(write, size)) {
 		rx->broken = true;
 		return (HVK_FATAL);
 	}
-	rx->left = hvk_ring_distance(rx->read, write, size);
+	rx->at = rx->data + read;
+	rx->released = read;
+	rx->left = hvk_ring_distance(read, write, size);
 	return (HVK_OK);
 }
 
@@ -195,9 +199,10 @@ hvk_tx_plain_wrapped(struct hvk_ring_tx *tx, uint64_t head, uint64_t txid,
 		first = tx->size - at;
 		if (first > len)
 			first = len;
-		hvk_copy(tx->data + at, from, first);
+		hvk_copy_payload(tx->data + at, from, first);
 		if (len > first)
-			hvk_copy(tx->data, from + first, len - first);
+			hvk_copy_payload(tx->data, from + first,
+			    len - first);
 		at += hvk_align8(len);
 		if (at >= tx->size)
 			at -= tx->size;
@@ -225,22 +230,32 @@ rx_break(struct hvk_ring_rx *rx)
 int HVK_NOINLINE
 hvk_rx_refill(struct hvk_ring_rx *rx)
 {
-	uint32_t filled, taken, write;
+	uint32_t filled, read, taken, write;
 
 	if (rx->broken)
 		return (HVK_FATAL);
 	HVK_RING_TRACE(HVK_STEP_LOAD_WRITE);
 	write = hvk_shared_load(&rx->hdr->write);
-	if (write == rx->read)
+	read = hvk_rx_index(rx);
+	if (write == read)
 		return (HVK_AGAIN);
 	if (!ring_index_ok(write, rx->size))
 		return (rx_break(rx));
 	filled = hvk_ring_distance(rx->released, write, rx->size);
-	taken = hvk_ring_distance(rx->released, rx->read, rx->size);
+	taken = hvk_ring_distance(rx->released, read, rx->size);
 	if (filled < taken)
 		return (rx_break(rx));
 	rx->left = filled - taken;
 	return (HVK_OK);
+}
+
+static void
+rx_advance(struct hvk_ring_rx *rx, uint32_t bytes)
+{
+	if ((uint32_t)(rx->limit - rx->at) > bytes)
+		rx->at += bytes;
+	else
+		rx->at += (size_t)bytes - rx->size;
 }
 
 /*
@@ -250,33 +265,39 @@ hvk_rx_refill(struct hvk_ring_rx *rx)
 int HVK_NOINLINE
 hvk_rx_bad(struct hvk_ring_rx *rx, uint32_t total)
 {
-	uint32_t end;
-
 	if (rx->broken || total < HVK_DESCRIPTOR_SIZE ||
 	    total + HVK_RING_TRAILER > rx->left)
 		return (rx_break(rx));
-	end = rx->read + total + HVK_RING_TRAILER;
-	rx->read = end >= rx->size ? end - rx->size : end;
+	rx_advance(rx, total + HVK_RING_TRAILER);
 	rx->left -= total + HVK_RING_TRAILER;
 	rx->packets++;
 	rx->rejects++;
 	return (HVK_REJECT);
 }
 
-void HVK_NOINLINE
-hvk_rx_copy_wrapped(const struct hvk_ring_rx *rx, uint32_t from, uint8_t *to,
-    uint32_t len)
+/*
+ * A packet that crosses or touches the end of the data.  Copies what follows
+ * the descriptor and returns the transaction id.
+ */
+uint64_t HVK_NOINLINE
+hvk_rx_wrapped(struct hvk_ring_rx *rx, uint8_t *copy, uint32_t total)
 {
-	uint32_t first;
+	uint64_t txid;
+	uint32_t first, len;
 
-	if (from >= rx->size)
-		from -= rx->size;
-	first = rx->size - from;
+	rx_advance(rx, 8);
+	txid = hvk_fetch64(rx->at);
+	rx_advance(rx, 8);
+	len = total - HVK_DESCRIPTOR_SIZE;
+	first = (uint32_t)(rx->limit - rx->at);
 	if (first > len)
 		first = len;
-	hvk_copy(to, rx->data + from, first);
+	hvk_copy_payload(copy + HVK_DESCRIPTOR_SIZE, rx->at, first);
 	if (len > first)
-		hvk_copy(to + first, rx->data, len - first);
+		hvk_copy_payload(copy + HVK_DESCRIPTOR_SIZE + first, rx->data,
+		    len - first);
+	rx_advance(rx, len + HVK_RING_TRAILER);
+	return (txid);
 }
 
 /*
@@ -296,8 +317,8 @@ hvk_rx_waiting(struct hvk_ring_rx *rx, uint32_t before, uint32_t pending)
 	write = hvk_shared_load(&rx->hdr->write);
 	if (!ring_index_ok(write, rx->size))
 		return (false);
-	room = rx->size - hvk_ring_distance(rx->read, write, rx->size);
-	was = room - hvk_ring_distance(before, rx->read, rx->size);
+	room = rx->size - hvk_ring_distance(rx->released, write, rx->size);
+	was = room - hvk_ring_distance(before, rx->released, rx->size);
 	if (was > pending || room <= pending)
 		return (false);
 	HVK_RING_TRACE(HVK_STEP_SIGNAL);

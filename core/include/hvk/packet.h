@@ -26,9 +26,10 @@ struct hvk_packet {
 	const uint8_t	*payload;	/* 8-aligned, in the private copy */
 	uint32_t	len;		/* of the payload, a multiple of 8 */
 	uint32_t	nranges;	/* types 7 and 9, else 0 */
+	/* Only when there are ranges: */
 	const uint8_t	*ranges;
 	uint32_t	ranges_len;	/* bytes */
-	uint16_t	pageset;	/* type 7 */
+	uint16_t	pageset;	/* type 7, else 0 */
 };
 
 /* One range of a HVK_PKT_GPA_DIRECT packet. */

@@ -84,8 +84,9 @@ struct hvk_ring_tx {
 struct hvk_ring_rx {
 	struct hvk_ring_header *hdr;
 	const uint8_t	*data;
+	const uint8_t	*limit;		/* end of data */
+	const uint8_t	*at;		/* where the next packet starts */
 	uint32_t	size;		/* of data */
-	uint32_t	read;		/* where the next packet starts */
 	uint32_t	left;		/* published bytes not yet looked at */
 	uint32_t	released;	/* what the peer can see of read */
 	bool		flow;		/* the peer's pending size counts */
@@ -161,7 +162,8 @@ uint32_t	hvk_ring_tx_room(struct hvk_ring_tx *);
 
 /*
  * Copy the next packet once into buf (private, 8-aligned, cap bytes) and parse
- * the copy.  HVK_OK; HVK_AGAIN: nothing there; HVK_REJECT: this packet is
+ * the copy.  Everything lies in buf as it lay in the ring, except that the 16
+ * bytes of the descriptor are only in struct hvk_packet.  HVK_OK; HVK_AGAIN: nothing there; HVK_REJECT: this packet is
  * malformed or larger than cap and has been skipped; HVK_FATAL: the peer's
  * index or a packet's length cannot be, there is no way on.
  */
@@ -189,8 +191,8 @@ int	hvk_tx_plain_wrapped(struct hvk_ring_tx *, uint64_t head,
 	    uint64_t txid, const void *payload, uint32_t len);
 int	hvk_rx_refill(struct hvk_ring_rx *);
 int	hvk_rx_bad(struct hvk_ring_rx *, uint32_t total);
-void	hvk_rx_copy_wrapped(const struct hvk_ring_rx *, uint32_t from,
-	    uint8_t *to, uint32_t len);
+uint64_t	hvk_rx_wrapped(struct hvk_ring_rx *, uint8_t *copy,
+		    uint32_t total);
 bool	hvk_rx_waiting(struct hvk_ring_rx *, uint32_t before,
 	    uint32_t pending);
 
@@ -233,6 +235,20 @@ hvk_fetch64(const uint8_t *at)
 #endif
 }
 
+/*
+ * A payload.  The compiler may know a bound for the length from the checks and
+ * then expands the copy into a string instruction, which is slow to start; it
+ * is made to forget and calls the system's copy.
+ */
+HVK_INLINE void
+hvk_copy_payload(void *to, const void *from, uint32_t len)
+{
+	size_t n = len;
+
+	__asm__ ("" : "+r" (n));
+	hvk_copy(to, from, n);
+}
+
 HVK_INLINE void
 hvk_put64(uint8_t *at, uint64_t value)
 {
@@ -263,7 +279,7 @@ hvk_tx_plain(struct hvk_ring_tx *tx, uint16_t type, bool want_completion,
 {
 	uint64_t head;
 	uint8_t *at;
-	uint32_t end, need, total;
+	uint32_t end, need, start, total;
 	int error;
 
 	if (hvk_unlikely(len > tx->max))
@@ -277,21 +293,22 @@ hvk_tx_plain(struct hvk_ring_tx *tx, uint16_t type, bool want_completion,
 	}
 	head = hvk_descriptor_head(type, HVK_DESCRIPTOR_SIZE, total,
 	    want_completion);
-	end = tx->write + need;
+	start = tx->write;
+	end = start + need;
 	if (hvk_unlikely(end >= tx->size))
 		return (hvk_tx_plain_wrapped(tx, head, txid, payload, len));
 
-	at = tx->data + tx->write;
+	at = tx->data + start;
 	/* Clears the padding; the payload or the descriptor goes on top. */
 	hvk_put64(at + total - 8, 0);
 	hvk_put64(at, head);
 	hvk_put64(at + 8, txid);
-	hvk_put64(at + total, (uint64_t)tx->write << 32);
+	hvk_put64(at + total, (uint64_t)start << 32);
 	tx->write = end;
 	tx->room -= need;
 	tx->packets++;
 	if (hvk_likely(len != 0))
-		hvk_copy(at + HVK_DESCRIPTOR_SIZE, payload, len);
+		hvk_copy_payload(at + HVK_DESCRIPTOR_SIZE, payload, len);
 	return (HVK_OK);
 }
 
@@ -336,14 +353,21 @@ hvk_ring_tx_publish(struct hvk_ring_tx *tx)
 	return (true);
 }
 
+/* The consumer's private index. */
+HVK_INLINE uint32_t
+hvk_rx_index(const struct hvk_ring_rx *rx)
+{
+	return ((uint32_t)(rx->at - rx->data));
+}
+
 static inline int
 hvk_ring_rx_next(struct hvk_ring_rx *rx, void *buf, uint32_t cap,
     struct hvk_packet *packet)
 {
 	const uint8_t *at;
 	uint8_t *copy = buf;
-	uint64_t head, txid;
-	uint32_t body, end, off, total;
+	uint64_t head;
+	uint32_t body, left, need, off, total;
 	int error;
 
 	if (hvk_unlikely(rx->left == 0)) {
@@ -351,46 +375,38 @@ hvk_ring_rx_next(struct hvk_ring_rx *rx, void *buf, uint32_t cap,
 		if (error != HVK_OK)
 			return (error);
 	}
-	at = rx->data + rx->read;
+	at = rx->at;
 	head = hvk_fetch64(at);
 	total = (uint32_t)(head >> 29) & (0xffffu << 3);
-	off = (uint32_t)(head >> 13) & (0xffffu << 3);
+	off = (uint32_t)head >> 13 & (0xffffu << 3);
+	need = total + HVK_RING_TRAILER;
 	body = total - HVK_DESCRIPTOR_SIZE;
-	/* body wraps round when the packet is shorter than its descriptor. */
-	if (hvk_unlikely(total + HVK_RING_TRAILER > rx->left ||
-	    cap < HVK_DESCRIPTOR_SIZE || body > cap - HVK_DESCRIPTOR_SIZE ||
+	/*
+	 * Not more than was published; and body wraps round when the packet is
+	 * shorter than its descriptor.
+	 */
+	if (hvk_unlikely(__builtin_sub_overflow(rx->left, need, &left) ||
+	    cap < HVK_DESCRIPTOR_SIZE ||
+	    body > cap - HVK_DESCRIPTOR_SIZE ||
 	    off - HVK_DESCRIPTOR_SIZE > body))
 		return (hvk_rx_bad(rx, total));
 
-	end = rx->read + total + HVK_RING_TRAILER;
-	if (hvk_likely(end < rx->size)) {
-		txid = hvk_fetch64(at + 8);
-		hvk_copy(copy + HVK_DESCRIPTOR_SIZE, at + HVK_DESCRIPTOR_SIZE,
-		    body);
-	} else {
-		end -= rx->size;
-		at = at + 8 == rx->data + rx->size ? rx->data : at + 8;
-		txid = hvk_fetch64(at);
-		hvk_rx_copy_wrapped(rx, rx->read + HVK_DESCRIPTOR_SIZE,
-		    copy + HVK_DESCRIPTOR_SIZE, body);
-	}
-	rx->read = end;
-	rx->left -= total + HVK_RING_TRAILER;
-	rx->packets++;
-	hvk_put64(copy, head);
-	hvk_put64(copy + 8, txid);
-
 	packet->type = (uint16_t)head;
 	packet->want_completion = (head >> 48 & HVK_PKT_WANT_COMPLETION) != 0;
-	packet->txid = txid;
 	packet->payload = copy + off;
 	packet->len = total - off;
 	packet->nranges = 0;
-	packet->ranges = NULL;
-	packet->ranges_len = 0;
-	packet->pageset = 0;
-	if (packet->type == HVK_PKT_INBAND ||
-	    packet->type == HVK_PKT_COMPLETION)
+	rx->left = left;
+	rx->packets++;
+	if (hvk_likely(at + need < rx->limit)) {
+		rx->at = at + need;
+		packet->txid = hvk_fetch64(at + 8);
+		hvk_copy_payload(copy + HVK_DESCRIPTOR_SIZE,
+		    at + HVK_DESCRIPTOR_SIZE, body);
+	} else
+		packet->txid = hvk_rx_wrapped(rx, copy, total);
+	if (hvk_likely((uint16_t)head == HVK_PKT_INBAND ||
+	    (uint16_t)head == HVK_PKT_COMPLETION))
 		return (HVK_OK);
 	error = hvk_packet_parse_ranges(packet, copy, off);
 	if (error != HVK_OK)
@@ -401,15 +417,16 @@ hvk_ring_rx_next(struct hvk_ring_rx *rx, void *buf, uint32_t cap,
 static inline bool
 hvk_ring_rx_release(struct hvk_ring_rx *rx)
 {
-	uint32_t old, pending;
+	uint32_t old, pending, read;
 
 	old = rx->released;
-	if (rx->read == old)
+	read = hvk_rx_index(rx);
+	if (read == old)
 		return (false);
 	HVK_RING_TRACE(HVK_STEP_STORE_READ);
-	hvk_shared_store(&rx->hdr->read, rx->read);
-	rx->bytes += hvk_ring_distance(old, rx->read, rx->size);
-	rx->released = rx->read;
+	hvk_shared_store(&rx->hdr->read, read);
+	rx->bytes += hvk_ring_distance(old, read, rx->size);
+	rx->released = read;
 	hvk_fence();
 	HVK_RING_TRACE(HVK_STEP_LOAD_PENDING);
 	pending = hvk_shared_load(&rx->hdr->pending);
@@ -433,7 +450,7 @@ hvk_ring_rx_unmask(struct hvk_ring_rx *rx)
 	hvk_shared_store(&rx->hdr->mask, 0);
 	hvk_fence();
 	HVK_RING_TRACE(HVK_STEP_LOAD_WRITE);
-	return (hvk_shared_load(&rx->hdr->write) != rx->read);
+	return (hvk_shared_load(&rx->hdr->write) != hvk_rx_index(rx));
 }
 
 #endif /* !HVK_RING_H */

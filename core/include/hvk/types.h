@@ -35,7 +35,8 @@
 #define	HVK_PAGE_MASK		4095u
 
 #define	HVK_INLINE		static inline __attribute__((__always_inline__))
-#define	HVK_NOINLINE		__attribute__((__noinline__, __cold__))
+/* Not __cold__: a compiler then copies byte by byte to save space. */
+#define	HVK_NOINLINE		__attribute__((__noinline__))
 #define	HVK_UNUSED		__attribute__((__unused__))
 #define	hvk_likely(x)		__builtin_expect(!!(x), 1)
 #define	hvk_unlikely(x)		__builtin_expect(!!(x), 0)
