@@ -12,10 +12,14 @@
 
 #include <sys/param.h>
 #include <sys/bus.h>
+#include <sys/malloc.h>
 #include <sys/module.h>
+#include <sys/sbuf.h>
+#include <vm/vm.h>
+#include <vm/vm_extern.h>
 
-/* 1400058: DRIVER_MODULE() lost its devclass argument. */
-#if __FreeBSD_version >= 1400058
+/* 14.0: no devclass argument any more. */
+#if __FreeBSD_version >= 1400000
 #define	HVK_DRIVER_MODULE(name, bus, driver)				\
 	DRIVER_MODULE(name, bus, driver, NULL, NULL)
 #else
@@ -25,16 +29,37 @@
 #endif
 
 /*
- * 1500018: bus_child_pnpinfo() with an sbuf came in 13.0, so 13.2 has it too;
- * kmem_malloc() and kmem_free() speak pointers from 1400073 on.
+ * 14.0: a bus describes its children into an sbuf.  HVK_PNPINFO_METHOD(func)
+ * takes a function of that form for both.
  */
-#if __FreeBSD_version >= 1400073
-#define	HVK_KMEM_PTR(x)		(x)
-#define	HVK_KMEM_ADDR(x)	(x)
+#if __FreeBSD_version >= 1400000
+#define	HVK_PNPINFO_WRAP(func)
+#define	HVK_PNPINFO_METHOD(func)					\
+	DEVMETHOD(bus_child_pnpinfo,	func)
 #else
-#define	HVK_KMEM_PTR(x)		((void *)(x))
-#define	HVK_KMEM_ADDR(x)	((vm_offset_t)(x))
+#define	HVK_PNPINFO_WRAP(func)						\
+static int								\
+func##_str(device_t dev, device_t child, char *buf, size_t len)		\
+{									\
+	struct sbuf sb;							\
+	int error;							\
+									\
+	if (sbuf_new(&sb, buf, len, SBUF_FIXEDLEN) == NULL)		\
+		return (ENOMEM);					\
+	error = func(dev, child, &sb);					\
+	sbuf_finish(&sb);						\
+	sbuf_delete(&sb);						\
+	return (error);							\
+}
+#define	HVK_PNPINFO_METHOD(func)					\
+	DEVMETHOD(bus_child_pnpinfo_str, func##_str)
 #endif
+
+/* 14.0: kmem_malloc(9) speaks pointers; before, addresses. */
+#define	HVK_KMEM_ALLOC(size, flags)					\
+	((void *)kmem_malloc((size), (flags)))
+#define	HVK_KMEM_FREE(ptr, size)					\
+	kmem_free((__typeof__(kmem_malloc(0, 0)))(ptr), (size))
 
 #ifndef DEVICE_UNIT_ANY
 #define	DEVICE_UNIT_ANY		(-1)

@@ -29,12 +29,45 @@
 #include <hvk/error.h>
 #include <hvk/ring.h>
 #include <hvk/packet.h>
-#include <hvk/wire/guid.h>
+#include <hvk/guid.h>
 
 /* The modules in the base system say 1: loader(8) must not take ours for them. */
 #define	VMBUS_MODVER		2
 
 #define	VMBUS_VERSION(major, minor)	((uint32_t)(major) << 16 | (minor))
+
+/*
+ * GENERIC has functions of its own with some of these names, and a module's
+ * symbols are looked up in the kernel before they are looked up in the modules
+ * that it depends on.  So the linker sees other names.
+ */
+#define	vmbus_get_version		hvk_vmbus_get_version
+#define	vmbus_get_dma_tag		hvk_vmbus_get_dma_tag
+#define	vmbus_chan_id			hvk_vmbus_chan_id
+#define	vmbus_chan_is_primary		hvk_vmbus_chan_is_primary
+#define	vmbus_chan_subidx		hvk_vmbus_chan_subidx
+#define	vmbus_chan_user_data		hvk_vmbus_chan_user_data
+#define	vmbus_chan_device		hvk_vmbus_chan_device
+#define	vmbus_chan_is_revoked		hvk_vmbus_chan_is_revoked
+#define	vmbus_chan_cpu			hvk_vmbus_chan_cpu
+#define	vmbus_chan_cpu_set		hvk_vmbus_chan_cpu_set
+#define	vmbus_chan_retarget		hvk_vmbus_chan_retarget
+#define	vmbus_chan_open			hvk_vmbus_chan_open
+#define	vmbus_chan_close		hvk_vmbus_chan_close
+#define	vmbus_chan_send			hvk_vmbus_chan_send
+#define	vmbus_chan_send_completion	hvk_vmbus_chan_send_completion
+#define	vmbus_chan_send_gpa		hvk_vmbus_chan_send_gpa
+#define	vmbus_chan_tx_lock		hvk_vmbus_chan_tx_lock
+#define	vmbus_chan_tx_unlock		hvk_vmbus_chan_tx_unlock
+#define	vmbus_chan_recv			hvk_vmbus_chan_recv
+#define	vmbus_chan_poll			hvk_vmbus_chan_poll
+#define	vmbus_chan_kick			hvk_vmbus_chan_kick
+#define	vmbus_subchan_get		hvk_vmbus_subchan_get
+#define	vmbus_subchan_rel		hvk_vmbus_subchan_rel
+#define	vmbus_chan_gpadl_create		hvk_vmbus_chan_gpadl_create
+#define	vmbus_chan_gpadl_destroy	hvk_vmbus_chan_gpadl_destroy
+#define	vmbus_chan_sysctl_tree		hvk_vmbus_chan_sysctl_tree
+#define	vmbus_chan_sysctl_ctx		hvk_vmbus_chan_sysctl_ctx
 
 struct vmbus_channel;
 
