@@ -169,6 +169,8 @@ act(struct run *r, uint8_t action, uint8_t arg)
 	}
 }
 
+int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
