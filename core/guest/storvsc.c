@@ -333,3 +333,19 @@ hvk_storvsc_fix_inquiry(uint16_t version, uint8_t *data, uint32_t len)
 	data[INQUIRY_VERSION] = INQUIRY_SPC3;
 	return (true);
 }
+
+void
+hvk_storvsc_ide_address(const uint8_t user[12],
+    const struct hvk_guid *instance, uint8_t *path, uint8_t *target)
+{
+	struct hvk_vstor_ide_user ide;
+
+	__builtin_memcpy(&ide, user, sizeof(ide));
+	if ((ide.flags & HVK_VSTOR_USER_IDE) != 0) {
+		*path = ide.path;
+		*target = ide.target;
+		return;
+	}
+	*path = 0;
+	*target = instance->b[4];
+}

@@ -612,6 +612,32 @@ ATF_TC_BODY(inquiry, tc)
 	ATF_REQUIRE_EQ(5, data[2]);
 }
 
+ATF_TC(ide);
+ATF_TC_HEAD(ide, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "an IDE disk's address: from the user "
+	    "data, else from the instance");
+	atf_tc_set_md_var(tc, "X-feature", "stor.basic");
+}
+ATF_TC_BODY(ide, tc)
+{
+	struct hvk_vstor_ide_user user;
+	struct hvk_guid instance;
+	uint8_t path, target;
+
+	memset(&user, 0, sizeof(user));
+	memset(&instance, 0, sizeof(instance));
+	instance.b[4] = 1;
+	hvk_storvsc_ide_address((uint8_t *)&user, &instance, &path, &target);
+	ATF_REQUIRE_EQ(0, path);
+	ATF_REQUIRE_EQ(1, target);
+	user.flags = HVK_VSTOR_USER_IDE;
+	user.path = 1;
+	hvk_storvsc_ide_address((uint8_t *)&user, &instance, &path, &target);
+	ATF_REQUIRE_EQ(1, path);
+	ATF_REQUIRE_EQ(0, target);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, start);
@@ -626,5 +652,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, deadlines);
 	ATF_TP_ADD_TC(tp, held);
 	ATF_TP_ADD_TC(tp, inquiry);
+	ATF_TP_ADD_TC(tp, ide);
 	return (atf_no_error());
 }

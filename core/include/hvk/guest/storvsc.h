@@ -30,6 +30,7 @@
 #include <hvk/types.h>
 #include <hvk/error.h>
 #include <hvk/packet.h>
+#include <hvk/wire/guid.h>
 #include <hvk/wire/vstor.h>
 
 #define	HVK_STORVSC_SENSE	20	/* bytes of sense data at most */
@@ -171,6 +172,13 @@ hvk_storvsc_ready(const struct hvk_storvsc *s)
  * version.  Changes the data in place; returns whether it did.
  */
 bool	hvk_storvsc_fix_inquiry(uint16_t version, uint8_t *data, uint32_t len);
+
+/*
+ * Where the one disk of an IDE channel is: in the offer's user data, or, on
+ * hosts that leave that empty, in the instance's name.
+ */
+void	hvk_storvsc_ide_address(const uint8_t user[12],
+	    const struct hvk_guid *instance, uint8_t *path, uint8_t *target);
 
 /*
  * Queue.

@@ -24,7 +24,7 @@ storvsc_cam_inquire(struct storvsc_softc *sc, struct cam_sim *sim,
 	if (storvsc_use_pim_unmapped != 0)
 		cpi->hba_misc |= PIM_UNMAPPED;
 	cpi->hba_eng_cnt = 0;
-	cpi->max_target = STORVSC_TARGETS;
+	cpi->max_target = sc->sc_ide ? 1 : STORVSC_TARGETS;
 	cpi->max_lun = sc->sc_ide ? 1 : STORVSC_SCSI_LUNS;
 	cpi->initiator_id = cpi->max_target;
 	cpi->maxio = sc->sc_maxio;
@@ -71,8 +71,10 @@ static void
 storvsc_cam_io(struct storvsc_softc *sc, union ccb *ccb)
 {
 	if (ccb->csio.cdb_len == 0 || ccb->csio.cdb_len > HVK_STORVSC_CDB ||
-	    (ccb->ccb_h.flags & CAM_CDB_PHYS) != 0) {
-		ccb->ccb_h.status = CAM_REQ_INVALID;
+	    (ccb->ccb_h.flags & CAM_CDB_PHYS) != 0 ||
+	    (sc->sc_ide && ccb->ccb_h.target_id != 0)) {
+		ccb->ccb_h.status = sc->sc_ide && ccb->ccb_h.target_id != 0 ?
+		    CAM_DEV_NOT_THERE : CAM_REQ_INVALID;
 		xpt_done(ccb);
 		return;
 	}

@@ -219,7 +219,8 @@ storvsc_chan_unmap(struct storvsc_chan *ch, struct storvsc_req *rq, bool sent)
 }
 
 static void
-storvsc_chan_describe(union ccb *ccb, struct hvk_storvsc_io *io)
+storvsc_chan_describe(const struct storvsc_softc *sc, union ccb *ccb,
+    struct hvk_storvsc_io *io)
 {
 	struct ccb_scsiio *csio;
 
@@ -228,7 +229,8 @@ storvsc_chan_describe(union ccb *ccb, struct hvk_storvsc_io *io)
 	io->length = csio->dxfer_len;
 	io->timeout_ms = ccb->ccb_h.timeout == CAM_TIME_INFINITY ? 0 :
 	    ccb->ccb_h.timeout == CAM_TIME_DEFAULT ? 60000 : ccb->ccb_h.timeout;
-	io->target = ccb->ccb_h.target_id;
+	io->path = sc->sc_path_id;
+	io->target = sc->sc_ide ? sc->sc_target : ccb->ccb_h.target_id;
 	io->lun = ccb->ccb_h.target_lun;
 	switch (ccb->ccb_h.flags & CAM_DIR_MASK) {
 	case CAM_DIR_IN:
@@ -319,7 +321,7 @@ storvsc_chan_start(struct storvsc_chan *ch, union ccb *ccb)
 	STAILQ_REMOVE_HEAD(&ch->ch_free, rq_link);
 	rq->rq_ccb = ccb;
 	rq->rq_abort = false;
-	storvsc_chan_describe(ccb, &io);
+	storvsc_chan_describe(ch->ch_sc, ccb, &io);
 	error = 0;
 	if (io.length > ch->ch_queue.max_transfer)
 		error = EFBIG;

@@ -77,6 +77,9 @@ storvsc_reset_over(struct storvsc_softc *sc)
 	storvsc_cam_was_reset(sc);
 	for (i = 0; i < sc->sc_nchan; i++)
 		storvsc_chan_resume(sc->sc_chan[i]);
+	mtx_lock(&sc->sc_mtx);
+	sc->sc_resetting = false;
+	mtx_unlock(&sc->sc_mtx);
 	device_printf(sc->sc_dev, "bus reset done\n");
 }
 
@@ -151,29 +154,36 @@ storvsc_tick(void *arg)
 int
 storvsc_reset(struct storvsc_softc *sc, const char *why)
 {
-	bool first;
+	bool joined;
 	int i, result;
 
 	mtx_lock(&sc->sc_mtx);
-	first = hvk_storvsc_ready(&sc->sc_ctl);
+	joined = sc->sc_resetting;
+	if (!joined && !hvk_storvsc_ready(&sc->sc_ctl)) {
+		mtx_unlock(&sc->sc_mtx);
+		return (EIO);
+	}
+	sc->sc_resetting = true;
 	mtx_unlock(&sc->sc_mtx);
-	if (first)
-		for (i = 0; i < sc->sc_nchan; i++)
-			storvsc_chan_pause(sc->sc_chan[i]);
+	if (joined)
+		return (0);
+	device_printf(sc->sc_dev, "%s: resetting the bus\n", why);
+	for (i = 0; i < sc->sc_nchan; i++)
+		storvsc_chan_pause(sc->sc_chan[i]);
 	mtx_lock(&sc->sc_mtx);
-	first = hvk_storvsc_ready(&sc->sc_ctl);
 	result = hvk_storvsc_reset(&sc->sc_ctl, storvsc_now());
 	storvsc_pump(sc);
 	mtx_unlock(&sc->sc_mtx);
-	if (first && result == HVK_OK)
-		device_printf(sc->sc_dev, "%s: resetting the bus\n", why);
 	return (result == HVK_OK ? 0 : EIO);
 }
 
 void
 storvsc_fail(struct storvsc_softc *sc)
 {
-	taskqueue_enqueue(sc->sc_tq, &sc->sc_fail_task);
+	mtx_lock(&sc->sc_mtx);
+	if (!sc->sc_stopping)
+		taskqueue_enqueue(sc->sc_tq, &sc->sc_fail_task);
+	mtx_unlock(&sc->sc_mtx);
 }
 
 static const char *
@@ -280,6 +290,10 @@ storvsc_start(struct storvsc_softc *sc)
 	    sc->sc_ctl.phase != HVK_STORVSC_FAILED)
 		msleep(&sc->sc_ctl, &sc->sc_mtx, 0, "storvsc", hz);
 	error = sc->sc_ctl.phase == HVK_STORVSC_READY ? 0 : ENXIO;
+	if (error != 0 && !sc->sc_failed) {
+		sc->sc_failed = true;
+		device_printf(sc->sc_dev, "%s\n", storvsc_reason(sc));
+	}
 	mtx_unlock(&sc->sc_mtx);
 	return (error);
 }
@@ -344,6 +358,7 @@ storvsc_teardown(struct storvsc_softc *sc)
 		storvsc_chan_end(sc->sc_chan[i], HVK_STORVSC_GONE, false);
 	storvsc_cam_detach(sc);
 	taskqueue_free(sc->sc_tq);
+	(void)sysctl_ctx_free(&sc->sc_sysctl);
 	for (i = 0; i < sc->sc_nchan; i++)
 		storvsc_chan_free(sc->sc_chan[i]);
 	vmbus_subchan_rel(sc->sc_subs, sc->sc_nsubs);
@@ -388,6 +403,10 @@ storvsc_attach(device_t dev)
 	sc->sc_ide = hvk_guid_eq(vmbus_get_type(dev), &storvsc_guid_ide);
 	sc->sc_max_req = storvsc_tunable_max_io();
 	sc->sc_ring_size = storvsc_tunable_ring_size();
+	if (sc->sc_ide)
+		hvk_storvsc_ide_address(vmbus_chan_user_data(sc->sc_primary),
+		    vmbus_get_instance(dev), &sc->sc_path_id, &sc->sc_target);
+	(void)sysctl_ctx_init(&sc->sc_sysctl);
 	mtx_init(&sc->sc_mtx, "storvsc", NULL, MTX_DEF);
 	callout_init(&sc->sc_tick, 1);
 	TASK_INIT(&sc->sc_fail_task, 0, storvsc_fail_task, sc);
@@ -439,6 +458,7 @@ storvsc_detach(device_t dev)
 	struct storvsc_softc *sc;
 
 	sc = device_get_softc(dev);
+	storvsc_cam_lost(sc);
 	storvsc_drain(sc);
 	storvsc_teardown(sc);
 	return (0);

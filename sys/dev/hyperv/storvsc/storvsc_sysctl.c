@@ -173,7 +173,7 @@ storvsc_sysctl_attach(struct storvsc_softc *sc)
 	struct sysctl_oid *tree;
 	int i;
 
-	ctx = device_get_sysctl_ctx(sc->sc_dev);
+	ctx = &sc->sc_sysctl;
 	child = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->sc_dev));
 	SYSCTL_ADD_PROC(ctx, child, OID_AUTO, "data_bio_cnt",
 	    CTLTYPE_ULONG | CTLFLAG_RW | CTLFLAG_MPSAFE, sc,

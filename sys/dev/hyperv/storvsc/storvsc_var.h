@@ -100,6 +100,10 @@ struct storvsc_softc {
 	bool			 sc_ide;
 	bool			 sc_stopping;
 	bool			 sc_failed;	/* told to CAM */
+	bool			 sc_resetting;	/* until all channels go on */
+	uint8_t			 sc_path_id;	/* of an IDE disk */
+	uint8_t			 sc_target;
+	struct sysctl_ctx_list	 sc_sysctl;
 	struct callout		 sc_tick;
 	struct taskqueue	*sc_tq;
 	struct task		 sc_fail_task;
