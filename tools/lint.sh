@@ -16,26 +16,26 @@ cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- cppcheck tidy mandoc shell rules format
 status=0
 
-files() { git ls-files -co --exclude-standard -- "$@"; }
+files() { git ls-files -- "$@"; }
 user_c() { files 'core/common/*.c' 'core/guest/*.c' 'core/host/*.c' 'vmm/*.c' |
     grep -v -e '/tests/' -e '/fuzz/'; }
 
 check_cppcheck() {
-	user_c | xargs cppcheck -q --std=c11 --error-exitcode=1 -j2 \
+	user_c | xargs -r cppcheck -q --std=c11 --error-exitcode=1 -j2 \
 	    --enable=warning,portability --inline-suppr \
 	    --suppress=missingInclude --suppress=unusedStructMember \
 	    --suppress=missingIncludeSystem -Icore/include -Ivmm/include -Ivmm
 }
 
 check_tidy() {
-	user_c | xargs -P2 -n4 clang-tidy --quiet -- -std=c11 -D_GNU_SOURCE \
+	user_c | xargs -r -P2 -n4 clang-tidy --quiet -- -std=c11 -D_GNU_SOURCE \
 	    -Icore/include -Ivmm/include -Ivmm 2>build/tidy.err || {
 		grep -E 'error|warning:' build/tidy.err || true
 		return 1
 	}
 }
 
-check_mandoc() { files 'share/man/man*/*.[1-9]' | xargs mandoc -Tlint -Wwarning; }
+check_mandoc() { files 'share/man/man*/*.[1-9]' | xargs -r mandoc -Tlint -Wwarning; }
 
 check_shell() {
 	bad=0
@@ -70,7 +70,7 @@ check_rules() {
 }
 
 check_format() {
-	n=$(user_c | xargs clang-format --dry-run 2>&1 | grep -c 'warning:' || true)
+	n=$(user_c | xargs -r clang-format --dry-run 2>&1 | grep -c 'warning:' || true)
 	echo "clang-format would change $n places (reported only)"
 }
 
