@@ -15,8 +15,7 @@
 u_int da_timeout_s = 60;
 u_int da_retry_count = 4;
 
-SYSCTL_NODE(_kern, OID_AUTO, cam, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
-    "CAM Subsystem");
+SYSCTL_DECL(_kern_cam);
 SYSCTL_NODE(_kern_cam, OID_AUTO, da, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
     "CAM Direct Access Disk driver");
 SYSCTL_UINT(_kern_cam_da, OID_AUTO, default_timeout, CTLFLAG_RWTUN,
