@@ -29,7 +29,7 @@ cam_dma_list(bus_dma_tag_t tag, bus_dmamap_t map, struct ccb_scsiio *csio,
 		else
 			error = _bus_dmamap_load_buffer(tag, map,
 			    (void *)(uintptr_t)seg[i].ds_addr, seg[i].ds_len,
-			    kernel_pmap, flags, NULL, nsegs);
+			    NULL, flags, NULL, nsegs);
 	}
 	return (error);
 }
@@ -42,7 +42,7 @@ cam_dma_bio(bus_dma_tag_t tag, bus_dmamap_t map, struct bio *bio, int flags,
 		return (_bus_dmamap_load_ma(tag, map, bio->bio_ma,
 		    bio->bio_bcount, bio->bio_ma_offset, flags, NULL, nsegs));
 	return (_bus_dmamap_load_buffer(tag, map, bio->bio_data,
-	    bio->bio_bcount, kernel_pmap, flags, NULL, nsegs));
+	    bio->bio_bcount, NULL, flags, NULL, nsegs));
 }
 
 int
@@ -64,7 +64,7 @@ bus_dmamap_load_ccb(bus_dma_tag_t tag, bus_dmamap_t map, union ccb *ccb,
 	switch (ccb->ccb_h.flags & CAM_DATA_MASK) {
 	case CAM_DATA_VADDR:
 		error = _bus_dmamap_load_buffer(tag, map, csio->data_ptr,
-		    csio->dxfer_len, kernel_pmap, flags, NULL, &nsegs);
+		    csio->dxfer_len, NULL, flags, NULL, &nsegs);
 		break;
 	case CAM_DATA_PADDR:
 		error = _bus_dmamap_load_phys(tag, map,

@@ -204,14 +204,15 @@ cam_scan_lun(struct cam_bus *bus, target_id_t target, lun_id_t lun,
 			xpt_free_path(path);
 		}
 	}
-	if (da != NULL && present)
-		da_check(da);
-	else if (da != NULL)
+	if (da != NULL && (!present || !da_check(da))) {
 		da_lost(da);
-	else if (present)
-		da_found(bus, target, lun, data, length);
+		da_release(da);
+		da = NULL;
+	}
 	if (da != NULL)
 		da_release(da);
+	else if (present)
+		da_found(bus, target, lun, data, length);
 }
 
 static void

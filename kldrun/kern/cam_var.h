@@ -121,7 +121,7 @@ void cam_scan(struct cam_bus *);
 void da_found(struct cam_bus *, target_id_t, lun_id_t,
     const uint8_t *inquiry, uint32_t length);
 void da_lost(struct da *);
-void da_check(struct da *);
+bool da_check(struct da *);
 void da_hold(struct da *);
 void da_release(struct da *);
 struct da *da_of(struct cam_bus *, target_id_t, lun_id_t);

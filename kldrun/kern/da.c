@@ -108,23 +108,22 @@ da_vpd(struct da *da, uint8_t page, uint8_t *data, uint32_t size)
 
 /* The serial number names the disk; else its device identification does. */
 static void
-da_identify(struct da *da)
+da_identify(struct da *da, char *serial, uint32_t size)
 {
 	uint8_t data[252];
 	uint32_t i, len, n;
 
 	len = da_vpd(da, 0x80, data, sizeof(data));
 	if (len > 0)
-		da_text(da->serial, data + 4, len, sizeof(da->serial));
-	if (da->serial[0] != '\0')
+		da_text(serial, data + 4, len, size);
+	if (serial[0] != '\0')
 		return;
 	len = da_vpd(da, 0x83, data, sizeof(data));
 	if (len < 8)
 		return;
 	n = MIN(data[7], MIN(len - 4, 28));
 	for (i = 0; i < n; i++)
-		snprintf(da->serial + 2 * i, sizeof(da->serial) - 2 * i,
-		    "%02x", data[8 + i]);
+		snprintf(serial + 2 * i, size - 2 * i, "%02x", data[8 + i]);
 }
 
 static void
@@ -249,7 +248,7 @@ da_found(struct cam_bus *bus, target_id_t target, lun_id_t lun,
 	da_text(da->vendor, inquiry + 8, 8, sizeof(da->vendor));
 	da_text(da->product, inquiry + 16, 16, sizeof(da->product));
 	da_text(da->revision, inquiry + 32, 4, sizeof(da->revision));
-	da_identify(da);
+	da_identify(da, da->serial, sizeof(da->serial));
 	da->unit = da_unit_get(da->optical, da->serial);
 	if (da->unit < 0 || da->path == NULL) {
 		printf("da: too many disks\n");
@@ -276,10 +275,14 @@ da_found(struct cam_bus *bus, target_id_t target, lun_id_t lun,
 		da->nbd = nbd_export(da);
 }
 
-/* A scan found the disk where it was: has its size changed? */
-void
+/*
+ * A scan found a disk where this one was: false if it is another one.  Has its
+ * size changed?
+ */
+bool
 da_check(struct da *da)
 {
+	char serial[sizeof(da->serial)];
 	uint8_t cdb[6] = { TEST_UNIT_READY };
 	struct cam_reply r;
 	uint64_t old;
@@ -290,13 +293,18 @@ da_check(struct da *da)
 		if (r.key != 6)
 			break;
 	}
+	memset(serial, 0, sizeof(serial));
+	da_identify(da, serial, sizeof(serial));
+	if (strcmp(serial, da->serial) != 0)
+		return (false);
 	old = da->sectors;
 	if (da_capacity(da) != 0 || da->sectors == old)
-		return;
+		return (true);
 	xpt_print(da->path, "Capacity data has changed\n");
 	da_print_size(da);
 	if (da->nbd == NULL && da->sector != 0)
 		da->nbd = nbd_export(da);
+	return (true);
 }
 
 void
