@@ -56,8 +56,8 @@ server_settle(struct hvk_server *s, struct channel *c)
 /* ---- open ---------------------------------------------------------------- */
 
 /* Is this GPADL a pair of rings, split at page `offset`? */
-static enum hvk_refusal
-check_rings(const struct hvk_server *s, const struct channel *c,
+enum hvk_refusal
+server_check_rings(const struct hvk_server *s, const struct channel *c,
     const struct open_args *args)
 {
 	struct hvk_gpadl_range range;
@@ -178,7 +178,7 @@ server_open(struct hvk_server *s, const void *msg, uint32_t len)
 	if (!check_vp(s, m->target_vp))
 		return (refuse_open(s, c, HVK_REFUSE_OPEN_VP, m->open_id,
 		    m->target_vp));
-	reason = check_rings(s, c, &args);
+	reason = server_check_rings(s, c, &args);
 	if (reason != HVK_REFUSE_NONE)
 		return (refuse_open(s, c, reason, m->open_id, m->gpadl));
 	if (c->state == HVK_CHANNEL_CLOSING) {
@@ -221,7 +221,7 @@ server_open_reserved(struct hvk_server *s, const void *msg, uint32_t len)
 	args.sint = (uint8_t)m->sint;
 	args.flag = (uint16_t)m->relid;
 	args.conn = m->relid | (uint32_t)HVK_SINT_VMBUS << 12;
-	reason = check_rings(s, c, &args);
+	reason = server_check_rings(s, c, &args);
 	if (reason != HVK_REFUSE_NONE) {
 		server_send_reserved(s, JOB_OPEN_RESULT, c, m->target_vp,
 		    (uint8_t)m->sint, HVK_STATUS_BAD_PARAMETER);
@@ -248,8 +248,8 @@ open_result(struct hvk_server *s, const struct channel *c, uint32_t status)
 }
 
 /* The device layer could not open it, or has closed it. */
-static void
-became_closed(struct hvk_server *s, struct channel *c)
+void
+server_became_closed(struct hvk_server *s, struct channel *c)
 {
 	bool reopen = c->reopen;
 
@@ -308,11 +308,11 @@ hvk_server_open_done(struct hvk_server *s, hvk_channel_id id, uint32_t status)
 	if (status != HVK_STATUS_OK) {
 		/* The guest believes it open: all that is left is to say no. */
 		if (restored && !c->close_wanted && !c->rescinded) {
-			became_closed(s, c);
+			server_became_closed(s, c);
 			server_revoke(s, c);
 			return (HVK_OK);
 		}
-		became_closed(s, c);
+		server_became_closed(s, c);
 		return (HVK_OK);
 	}
 	c->state = HVK_CHANNEL_OPEN;
@@ -334,7 +334,7 @@ hvk_server_close_done(struct hvk_server *s, hvk_channel_id id)
 	c = asked_channel(s, id, HVK_CHANNEL_CLOSING, HVK_SERVER_CLOSE, &error);
 	if (c == NULL)
 		return (error);
-	became_closed(s, c);
+	server_became_closed(s, c);
 	return (HVK_OK);
 }
 

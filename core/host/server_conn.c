@@ -14,6 +14,7 @@
 #include <hvk/host/server.h>
 
 #include "server_priv.h"
+#include "server_save.h"
 
 bool
 server_version_known(uint32_t version)
@@ -60,8 +61,8 @@ is_page(const struct hvk_server *s, uint64_t gpa)
 }
 
 /* Both pages or none, and in memory. */
-static bool
-monitor_pages_good(const struct hvk_server *s, uint64_t h2g, uint64_t g2h)
+bool
+server_monitor_pages_good(const struct hvk_server *s, uint64_t h2g, uint64_t g2h)
 {
 	if (h2g == 0 && g2h == 0)
 		return (true);
@@ -109,7 +110,7 @@ connect(struct hvk_server *s, const struct contact *k)
 		    vp < s->config.nvps ? k->sint : vp));
 	}
 	s->version = k->version;
-	if (!monitor_pages_good(s, k->monitor_h2g, k->monitor_g2h)) {
+	if (!server_monitor_pages_good(s, k->monitor_h2g, k->monitor_g2h)) {
 		respond(s, true, HVK_CONTACT_FAILED, vp, k->sint);
 		s->version = 0;
 		return (server_refuse(s, HVK_REFUSE_CONTACT_MONITOR, 0,
@@ -256,6 +257,23 @@ server_check_disconnected(struct hvk_server *s)
 		(void)connect(s, &s->pending);
 }
 
+/* A disconnect was saved: nothing is open here, so it is over at once. */
+void
+server_resume_disconnect(struct hvk_server *s, enum conn_next next,
+    const struct saved_contact *k)
+{
+	hvk_zero(&s->pending, sizeof(s->pending));
+	s->pending.version = k->version;
+	s->pending.vp = k->vp;
+	s->pending.features = k->features;
+	s->pending.sint = k->sint % HVK_SINT_COUNT;
+	s->pending.trusted = k->trusted != 0;
+	s->pending.monitor_h2g = k->monitor_h2g;
+	s->pending.monitor_g2h = k->monitor_g2h;
+	s->pending.client = k->client;
+	server_disconnect(s, next);
+}
+
 int
 server_unload(struct hvk_server *s, const void *msg, uint32_t len)
 {
@@ -289,7 +307,7 @@ server_modify_connection(struct hvk_server *s, const void *msg, uint32_t len)
 
 	(void)len;
 	if (s->server_monitor ||
-	    !monitor_pages_good(s, m->monitor_in, m->monitor_out)) {
+	    !server_monitor_pages_good(s, m->monitor_in, m->monitor_out)) {
 		server_send(s, JOB_MODIFY_CONNECTION, NONE, HVK_CONTACT_FAILED,
 		    0);
 		return (server_refuse(s, HVK_REFUSE_CONTACT_MONITOR, 0,

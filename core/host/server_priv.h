@@ -315,6 +315,9 @@ struct channel *server_find(const struct hvk_server *, uint32_t relid);
 void	server_settle(struct hvk_server *, struct channel *);
 void	server_start_open(struct hvk_server *, struct channel *);
 void	server_start_close(struct hvk_server *, struct channel *);
+void	server_became_closed(struct hvk_server *, struct channel *);
+enum hvk_refusal server_check_rings(const struct hvk_server *,
+	    const struct channel *, const struct open_args *);
 int	server_open(struct hvk_server *, const void *, uint32_t len);
 int	server_open_reserved(struct hvk_server *, const void *, uint32_t len);
 int	server_close(struct hvk_server *, const void *, uint32_t len);
@@ -343,6 +346,11 @@ int	server_gpadl_teardown(struct hvk_server *, const void *, uint32_t len);
 
 /* server_conn.c */
 bool	server_version_known(uint32_t version);
+bool	server_monitor_pages_good(const struct hvk_server *, uint64_t h2g,
+	    uint64_t g2h);
+struct saved_contact;
+void	server_resume_disconnect(struct hvk_server *, enum conn_next,
+	    const struct saved_contact *);
 void	server_disconnect(struct hvk_server *, enum conn_next);
 void	server_check_disconnected(struct hvk_server *);
 int	server_contact(struct hvk_server *, const void *, uint32_t len,
