@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# build/bin/hvk: every .c under vmm/ but its tests.
+
+VMM_SRCS := $(filter-out vmm/tests/% vmm/fuzz/%,\
+	$(wildcard vmm/*.c vmm/*/*.c))
+VMM_OBJS := $(VMM_SRCS:%.c=$(B)/%.o)
+VMM_LIBS := -ljansson -lnbd -luring -lseccomp -lpthread
+
+$(VMM_OBJS): $(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -Ivmm/include -Ivmm -MMD -MP -c -o $@ $<
+
+$(B)/bin/hvk: $(VMM_OBJS) $(B)/lib/libhvk.a
+	@mkdir -p $(@D)
+	$(CC) $(HVK_LDFLAGS) -o $@ $(VMM_OBJS) $(B)/lib/libhvk.a $(VMM_LIBS)
+
+-include $(VMM_OBJS:.o=.d)
+
+vmm: $(B)/bin/hvk
+.PHONY: vmm

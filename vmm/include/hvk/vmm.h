@@ -1,0 +1,173 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The hvkit authors
+ *
+ * What the parts of the host share among themselves: guest memory, the
+ * machine under the bus (engine), the bus, the run directory, the command
+ * server.  Devices (vmm/vsp) see only <hvk/device.h>.
+ */
+#ifndef _HVK_VMM_H_
+#define	_HVK_VMM_H_
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include <hvk/device.h>
+
+#define	VMM_VERSION	"0.1.0"
+#define	VMM_PAGE	4096u
+#define	VMM_MAXCPU	64u
+#define	VMM_ERRLEN	512
+
+/* Exit statuses of every subcommand. */
+enum { EX_OK_ = 0, EX_FAILED = 1, EX_USAGE_ = 2 };
+
+/* ---- log.c: one line to standard error, prefixed "hvk: ". */
+void	vmm_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Format into err and return ret. */
+int	vmm_fail(char *err, size_t errlen, int ret, const char *fmt, ...)
+	    __attribute__((format(printf, 4, 5)));
+uint64_t vmm_now_ns(void);		/* CLOCK_MONOTONIC */
+uint64_t vmm_deadline(uint32_t ms);	/* absolute, for vmm_left_ms */
+int	vmm_left_ms(uint64_t deadline);	/* 0 when passed */
+/* Start a named, joinable thread with all signals blocked. */
+int	vmm_thread(void *thread, const char *name, void *(*fn)(void *),
+	    void *arg);
+
+/* ---- mem.c */
+struct guest_mem {
+	uint8_t		*base;
+	uint64_t	size;
+	int		fd;		/* sealed: cannot shrink */
+	_Atomic uint32_t runs;		/* mappings in use, bounded */
+};
+int	guest_mem_create(struct guest_mem *, uint64_t size, char *err,
+	    size_t errlen);
+void	guest_mem_destroy(struct guest_mem *);
+/*
+ * Map guest pages one after the other.  NULL with errno: ERANGE when a page
+ * is outside memory, ENOSPC when the guest's pages are too scattered.
+ */
+void	*guest_mem_map(struct guest_mem *, const uint64_t *pfn, uint32_t n,
+	    uint32_t *runs);
+void	guest_mem_unmap(struct guest_mem *, void *, uint32_t n, uint32_t runs);
+
+/* ---- the machine under the bus: what an engine provides. */
+struct vmm_machine_ops {
+	/* Raise a vector on a virtual processor.  Any thread; never waits. */
+	void	(*interrupt)(void *, uint32_t cpu, uint8_t vector);
+	/* Have SIGNAL_EVENT on an id write to fd; fd -1 removes.  0/-errno. */
+	int	(*doorbell)(void *, uint32_t connection, int fd);
+};
+struct vmm_machine {
+	const struct vmm_machine_ops *ops;
+	void		*arg;
+	struct guest_mem *mem;
+	uint32_t	ncpus;
+};
+
+/* ---- bus.c */
+struct vmm_bus_config {
+	struct vmm_machine *machine;
+	uint32_t	version_max;	/* VMBus, major << 16 | minor */
+	bool		monitor;	/* hand out monitor ids */
+};
+struct vmm_bus *vmm_bus_create(const struct vmm_bus_config *, char *err,
+	    size_t errlen);
+/*
+ * Close every open channel and stop the threads, once the machine makes no more
+ * exits.  False if a device does not let go: then nothing may be freed.
+ */
+bool	vmm_bus_stop(struct vmm_bus *);
+void	vmm_bus_destroy(struct vmm_bus *);
+
+/* Exits of a virtual processor, on that processor's thread. */
+void	vmm_bus_cpuid(struct vmm_bus *, uint32_t cpu, uint32_t leaf,
+	    uint32_t subleaf, uint32_t regs[4]);
+/* false: #GP */
+bool	vmm_bus_rdmsr(struct vmm_bus *, uint32_t cpu, uint32_t msr,
+	    uint64_t *value);
+bool	vmm_bus_wrmsr(struct vmm_bus *, uint32_t cpu, uint32_t msr,
+	    uint64_t value);
+uint64_t vmm_bus_hypercall(struct vmm_bus *, uint32_t cpu, uint64_t control,
+	    uint64_t input, uint64_t output);
+
+/* Commands: 0, or -errno with one line in err. */
+void	vmm_bus_info(struct vmm_bus *, json_t *into);
+void	vmm_bus_channels(struct vmm_bus *, json_t *into);
+void	vmm_bus_stat(struct vmm_bus *, json_t *into);
+int	vmm_bus_rescind(struct vmm_bus *, const char *name, char *err,
+	    size_t errlen);
+int	vmm_bus_reoffer(struct vmm_bus *, const char *name, char *err,
+	    size_t errlen);
+int	vmm_bus_inject(struct vmm_bus *, const char *target,
+	    enum vmm_fault fault, uint32_t count, uint32_t ms, char *err,
+	    size_t errlen);
+int	vmm_bus_trace(struct vmm_bus *, const char *path, char *err,
+	    size_t errlen);		/* NULL: off */
+int	vmm_bus_device_ctl(struct vmm_bus *, const char *name, const char *cmd,
+	    const json_t *in, json_t *out, char *err, size_t errlen);
+/* Names of faults; -1 when unknown. */
+int	vmm_fault_parse(const char *name);
+const char *vmm_fault_name(enum vmm_fault);
+
+/* ---- opts.c: a guest is described by dotted keys. */
+struct vmm_opts;
+struct vmm_opts *vmm_opts_new(void);
+void	vmm_opts_free(struct vmm_opts *);
+int	vmm_opts_set(struct vmm_opts *, const char *key, const char *value,
+	    char *err, size_t errlen);
+int	vmm_opts_assign(struct vmm_opts *, const char *keyvalue, char *err,
+	    size_t errlen);		/* "key=value" */
+int	vmm_opts_file(struct vmm_opts *, const char *path, char *err,
+	    size_t errlen);
+/* "PATH[,key=value]..." into the next free disk.N. */
+int	vmm_opts_disk(struct vmm_opts *, const char *spec, bool cdrom,
+	    char *err, size_t errlen);
+const char *vmm_opts_get(const struct vmm_opts *, const char *key);
+uint64_t vmm_opts_num(const struct vmm_opts *, const char *key);
+bool	vmm_opts_bool(const struct vmm_opts *, const char *key);
+/* Configurations of the storage controllers, for vmm_stor_create. */
+json_t	*vmm_opts_controllers(const struct vmm_opts *, char *err,
+	    size_t errlen);
+/* One disk from a SPEC, as in a controller's configuration. */
+json_t	*vmm_disk_parse(const char *spec, bool cdrom, char *err,
+	    size_t errlen);
+int	vmm_parse_size(const char *, uint64_t *);	/* 64M, 1G, 4096 */
+int	vmm_parse_version(const char *, uint32_t *);	/* 5.3 */
+void	vmm_opts_help(void);
+
+/* ---- rundir.c */
+struct vmm_rundir {
+	char		path[96];	/* room for a socket's name after it */
+	int		lock;
+	bool		made;
+};
+int	vmm_rundir_default(const char *name, char *path, size_t len, char *err,
+	    size_t errlen);
+/* Take the directory: refuses one in use, cleans a stale one. */
+int	vmm_rundir_open(struct vmm_rundir *, const char *dir, char *err,
+	    size_t errlen);
+void	vmm_rundir_close(struct vmm_rundir *);
+
+/* ---- ctl_server.c: JSON lines over DIR/hvk.sock. */
+struct vmm_ctl;
+typedef int vmm_ctl_handler(void *arg, const char *cmd, const json_t *in,
+	    json_t *out, char *err, size_t errlen);
+struct vmm_ctl *vmm_ctl_start(const char *dir, vmm_ctl_handler *, void *arg,
+	    char *err, size_t errlen);
+void	vmm_ctl_stop(struct vmm_ctl *);
+
+/* ---- subcommands */
+int	cmd_run(int argc, char **argv);
+int	cmd_ctl(int argc, char **argv);
+int	cmd_features(int argc, char **argv);
+int	cmd_proof(int argc, char **argv);
+/* Directory of hvk's own binary. */
+int	vmm_self_dir(char *path, size_t len);
+
+#endif /* _HVK_VMM_H_ */
