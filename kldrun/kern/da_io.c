@@ -26,6 +26,7 @@
 struct da_command {
 	union ccb ccb;			/* first */
 	struct da_request *req;
+	struct da_command *next;	/* free list */
 	struct bio bio;
 	struct callout later;
 	u_int retries, attentions, busy;
@@ -34,6 +35,10 @@ struct da_command {
 };
 
 static struct vm_page *da_pages;	/* one for each page of the guest */
+
+/* Commands kept for the next request, as many as were ever in flight. */
+static struct mtx da_free_mtx;
+static struct da_command *da_free;
 
 static void da_done(struct cam_periph *, union ccb *);
 static int da_send_flush(struct da_request *);
@@ -53,8 +58,31 @@ da_pages_boot(void *arg __unused)
 {
 	da_pages = os_reserve((os_guest_size() >> PAGE_SHIFT) *
 	    sizeof(*da_pages));
+	mtx_init(&da_free_mtx, "da commands", NULL, MTX_DEF);
 }
-SYSINIT(da_pages, SI_SUB_VM, SI_ORDER_ANY, da_pages_boot, NULL);
+SYSINIT(da_pages, SI_SUB_LOCK, SI_ORDER_ANY, da_pages_boot, NULL);
+
+static struct da_command *
+da_command_get(void)
+{
+	struct da_command *c;
+
+	mtx_lock(&da_free_mtx);
+	c = da_free;
+	if (c != NULL)
+		da_free = c->next;
+	mtx_unlock(&da_free_mtx);
+	return (c != NULL ? c : malloc(sizeof(*c), M_KLDRUN, M_NOWAIT));
+}
+
+static void
+da_command_put(struct da_command *c)
+{
+	mtx_lock(&da_free_mtx);
+	c->next = da_free;
+	da_free = c;
+	mtx_unlock(&da_free_mtx);
+}
 
 static void
 da_finish(struct da_request *req)
@@ -108,7 +136,7 @@ da_send(struct da_request *req, const uint8_t *cdb, uint8_t cdb_len, void *data,
     uint32_t length, bool out, struct da_command *c)
 {
 	if (c == NULL)
-		c = malloc(sizeof(*c), M_KLDRUN, M_NOWAIT);
+		c = da_command_get();
 	if (c == NULL)
 		return (ENOMEM);
 	memset(&c->ccb, 0, sizeof(c->ccb));
@@ -233,7 +261,7 @@ da_done(struct cam_periph *periph __unused, union ccb *ccb)
 		req->da->stale_size = false;
 		da_look(req->da);
 	}
-	free(c, M_KLDRUN);
+	da_command_put(c);
 	da_finish(req);
 }
 
@@ -291,7 +319,7 @@ da_send_unmap(struct da_request *req)
 	end = lba + req->length / da->sector;
 	descs = MIN(MAX(da->unmap_descs, 1), UNMAP_DESCS);
 	while (lba < end) {
-		c = malloc(sizeof(*c), M_KLDRUN, M_NOWAIT);
+		c = da_command_get();
 		if (c == NULL)
 			return (ENOMEM);
 		memset(c->unmap, 0, sizeof(c->unmap));
