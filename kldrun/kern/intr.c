@@ -18,6 +18,8 @@
 #include <sys/smp.h>
 #include <machine/frame.h>
 #include <machine/intr_machdep.h>
+#include <vm/vm.h>
+#include <vm/pmap.h>
 #include <x86/apicvar.h>
 
 #define	FIRST_VECTOR	0xf8
@@ -60,9 +62,31 @@ lapic_ipi_free(int v)
 	vectors[v] = NULL;
 }
 
-/* The host's AutoEOI or the module's own EOI message does the work. */
+/* The host's AutoEOI or the module's own EOI MSR ends the interrupt. */
 void
-kld_lapic_eoi(void)
+lapic_eoi(void)
+{
+}
+
+/* Targets of a module's assembler entry, which is never entered here. */
+#define	NEVER(name)							\
+void name(void);							\
+void									\
+name(void)								\
+{									\
+	panic("kldrun: " #name " was reached");				\
+}
+NEVER(doreti)
+NEVER(handle_ibrs_entry)
+
+/* There is no second page table to show memory in. */
+void
+pmap_pti_add_kva(vm_offset_t sva, vm_offset_t eva, bool exec)
+{
+}
+
+void
+pmap_pti_remove_kva(vm_offset_t sva, vm_offset_t eva)
 {
 }
 
