@@ -16,20 +16,12 @@ $(SH_TEST_PROGRAMS): $(B)/tests/%: tests/%.sh tests/run/lib.sh
 	@chmod 755 $@
 
 # Recursive variables: other build.mk files may add programs after this one.
-KYUA_PROGRAMS = $(patsubst $(B)/tests/%,%,$(sort $(TEST_PROGRAMS) $(SAN_TESTS)))
+KYUA_PROGRAMS = $(patsubst $(B)/%,%,$(sort $(TEST_PROGRAMS) $(SAN_TESTS)))
 
 .PHONY: kyuafile tests-built
 kyuafile:
-	@mkdir -p $(B)/tests
-	@{ echo 'syntax(2)'; echo 'test_suite("hvkit")'; \
-	    for p in $(KYUA_PROGRAMS); do \
-		case $$p in \
-		e2e/*) extra=', is_exclusive=true, timeout=300' ;; \
-		*) extra= ;; \
-		esac; \
-		echo "atf_test_program{name=\"$$p\"$$extra}"; \
-	    done; } >$(B)/tests/Kyuafile
+	@tests/run/kyuafiles.sh $(B) $(KYUA_PROGRAMS)
 
 # Everything that make test runs.
-tests-built: all modules-asan core-clang $(TEST_PROGRAMS) $(SAN_TESTS) \
+tests-built: all modules-asan m32 $(TEST_PROGRAMS) $(SAN_TESTS) \
 		$(FUZZERS) kyuafile

@@ -28,11 +28,11 @@ check_cppcheck() {
 }
 
 check_tidy() {
-	user_c | xargs -r -P2 -n4 clang-tidy --quiet -- -std=c11 -D_GNU_SOURCE \
-	    -Icore/include -Ivmm/include -Ivmm 2>build/tidy.err || {
-		grep -E 'error|warning:' build/tidy.err || true
-		return 1
-	}
+	user_c | xargs -r -P2 -I{} clang-tidy --quiet {} -- -std=c11 \
+	    -D_GNU_SOURCE -Icore/include -Ivmm/include -Ivmm \
+	    >build/tidy.out 2>&1 && return 0
+	grep -E '(error|warning): ' build/tidy.out
+	return 1
 }
 
 check_mandoc() { files 'share/man/man*/*.[1-9]' | xargs -r mandoc -Tlint -Wwarning; }

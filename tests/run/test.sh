@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.."
 jobs=${JOBS:-$(nproc)}
 export FUZZ_SECONDS="${FUZZ_SECONDS:-30}"
 export LC_ALL=C
+export LSAN_OPTIONS="suppressions=$PWD/tests/run/lsan.supp:print_suppressions=0"
 began=$(date +%s)
 
 stop() {
