@@ -17,7 +17,7 @@
 
 enum opt_type {
 	STRING, ENGINE, CPUS, SIZE, VERSION, BOOL, MS, COUNT, BACKEND, SECTOR,
-	CONTROLLER,
+	CONTROLLER, BYTES, US,
 };
 
 static const struct opt {
@@ -258,11 +258,16 @@ value_ok(enum opt_type type, const char *v)
 	case COUNT:
 		return (in_range(v, 0, 63));
 	case BACKEND:
-		return (strcmp(v, "raw") == 0 || strcmp(v, "nbd") == 0);
+		return (strcmp(v, "raw") == 0 || strcmp(v, "nbd") == 0 ||
+		    strcmp(v, "null") == 0);
 	case SECTOR:
 		return (strcmp(v, "512") == 0 || strcmp(v, "4096") == 0);
 	case CONTROLLER:
 		return (controller_ok(v));
+	case BYTES:
+		return (vmm_parse_size(v, &size) == 0 && size != 0);
+	case US:
+		return (in_range(v, 0, 1000000));
 	}
 	return (false);
 }
@@ -495,6 +500,8 @@ disk_json(const struct vmm_opts *o, unsigned i)
 	const char *path = disk_key(o, i, "path");
 	const char *backend = disk_key(o, i, "backend");
 	const char *lun = disk_key(o, i, "lun");
+	const char *size = disk_key(o, i, "size");
+	uint64_t bytes;
 	bool cdrom = parse_bool(disk_key(o, i, "cdrom")) == 1;
 	json_t *d;
 
@@ -508,6 +515,9 @@ disk_json(const struct vmm_opts *o, unsigned i)
 	    "cdrom", cdrom, "controller", disk_key(o, i, "controller"));
 	if (d != NULL && lun != NULL)
 		json_object_set_new(d, "lun", json_integer(atoi(lun)));
+	if (d != NULL && size != NULL && vmm_parse_size(size, &bytes) == 0)
+		json_object_set_new(d, "size",
+		    json_integer((json_int_t)bytes));
 	return (d);
 }
 
@@ -541,6 +551,9 @@ controller_get(json_t *list, const struct vmm_opts *o, const char *name)
 	c = json_pack("{s:s, s:s, s:i, s:o}", "name", name,
 	    "type", ide ? "ide" : "scsi", "subchannels", ide ? 0 : n,
 	    "disks", disks);
+	if (vmm_opts_get(o, "storage.poll") != NULL)
+		json_object_set_new(c, "poll_us", json_integer(
+		    (json_int_t)vmm_opts_num(o, "storage.poll")));
 	json_array_append_new(list, c);
 	return (disks);
 }

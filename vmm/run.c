@@ -1,0 +1,545 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The hvkit authors
+ *
+ * `hvk run`: puts one guest together from its keys and looks after it until it
+ * ends.  The main thread waits for signals, for the guest's process and for
+ * what the guest reports; everything else has threads of its own.
+ */
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <hvk/stor.h>
+
+#include "kld/kld.h"
+
+#define	MAX_CONTROLLERS	12
+#define	LINGER_MS	5000u	/* guest that said goodbye but stays */
+#define	LOOK_MS		1000	/* watch for tampering */
+
+struct run {
+	struct vmm_opts	*opts;
+	struct vmm_rundir rd;
+	struct kld	*kld;
+	struct vmm_bus	*bus;
+	struct vmm_stor	*stor[MAX_CONTROLLERS];
+	unsigned	nstor;
+	struct vmm_ctl	*ctl;
+	struct kld_console *console;
+	int		sigfd;
+	int		stopfd;		/* eventfd: hvk ctl shutdown */
+	uint64_t	started;
+	uint64_t	deadline;	/* of the stop under way, 0 = none */
+	_Atomic bool	ready;
+	_Atomic bool	stopping;
+	bool		hung_up;	/* the control socket is closed */
+	bool		orderly;	/* EXIT was reported with status 0 */
+	bool		killed;
+};
+
+static void
+run_help(void)
+{
+
+	printf("usage: hvk run [options] [IMAGE]\n\n"
+	    "Runs one guest and shows its console. The kld engine loads the "
+	    "FreeBSD modules\ninto a process of this machine (kldrun) and needs "
+	    "no virtualisation.\n\nOptions:\n"
+	    "  -o KEY=VALUE          set a key (below); may be repeated\n"
+	    "  --config FILE         read keys from FILE, one KEY=VALUE a line\n"
+	    "  --dir DIR             run directory: sockets and console.log\n"
+	    "  --name NAME           the guest's name\n"
+	    "  --cpus N              virtual processors\n"
+	    "  --memory SIZE         guest memory, such as 512M\n"
+	    "  --version-max X.Y     newest VMBus version to speak\n"
+	    "  --modules DIR         FreeBSD modules to load\n"
+	    "  --disk SPEC           FILE|URI[,readonly][,direct]"
+	    "[,sector=4096]...\n"
+	    "  --cdrom FILE          a CD-ROM\n"
+	    "  IMAGE                 the same as --disk IMAGE\n\nKeys:\n");
+	vmm_opts_help();
+	printf("\nThe disks appear in the guest as da0, da1... and outside as "
+	    "NBD sockets in DIR.\nCtrl-C stops the guest in good order; a "
+	    "second one kills it.\n\nExamples:\n"
+	    "  hvk run disk.img\n"
+	    "  hvk run --cpus 4 --disk a.img --disk b.img,readonly\n"
+	    "  hvk run --disk 'nbd+unix:///?socket=/tmp/vhd.sock'\n"
+	    "  hvk run -o name=two -o vmbus.version=4.0 --config guest.conf\n"
+	    "  hvk ctl info\n");
+}
+
+static int
+parse(struct vmm_opts *o, int argc, char **argv, char *err, size_t errlen)
+{
+	static const struct option longopts[] = {
+		{ "config", required_argument, NULL, 'f' },
+		{ "dir", required_argument, NULL, 'd' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "version-max", required_argument, NULL, 'v' },
+		{ "modules", required_argument, NULL, 'M' },
+		{ "disk", required_argument, NULL, 'D' },
+		{ "cdrom", required_argument, NULL, 'C' },
+		{ "engine", required_argument, NULL, 'e' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static const struct { int c; const char *key; } keys[] = {
+		{ 'd', "dir" }, { 'n', "name" }, { 'c', "cpus" },
+		{ 'm', "memory" }, { 'v', "vmbus.version" },
+		{ 'M', "modules" }, { 'e', "engine" },
+	};
+	int c, error = 0;
+	size_t i;
+
+	while (error == 0 && (c = getopt_long(argc, argv, "ho:", longopts,
+	    NULL)) != -1) {
+		if (c == 'h')
+			return (1);
+		if (c == '?')
+			return (vmm_fail(err, errlen, -EINVAL,
+			    "`hvk run --help` lists the options"));
+		if (c == 'o')
+			error = vmm_opts_assign(o, optarg, err, errlen);
+		else if (c == 'f')
+			error = vmm_opts_file(o, optarg, err, errlen);
+		else if (c == 'D' || c == 'C')
+			error = vmm_opts_disk(o, optarg, c == 'C', err,
+			    errlen);
+		for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+			if (keys[i].c == c)
+				error = vmm_opts_set(o, keys[i].key, optarg,
+				    err, errlen);
+	}
+	for (; error == 0 && optind < argc; optind++)
+		error = vmm_opts_disk(o, argv[optind], false, err, errlen);
+	return (error);
+}
+
+/* ---- commands from hvk ctl; ctl thread */
+
+static const char *
+text(const json_t *in, const char *key, const char *def)
+{
+	const char *s = json_string_value(json_object_get(in, key));
+
+	return (s != NULL ? s : def);
+}
+
+static int
+ctl_info(struct run *r, json_t *out)
+{
+
+	json_object_set_new(out, "vm", json_pack(
+	    "{s:s, s:s, s:s, s:i, s:I, s:i, s:i, s:f, s:s}",
+	    "name", vmm_opts_get(r->opts, "name"), "engine", "kld",
+	    "state", atomic_load(&r->stopping) ? "stopping" :
+	    atomic_load(&r->ready) ? "running" : "starting",
+	    "cpus", (int)r->kld->ncpus, "memory",
+	    (json_int_t)r->kld->mem.size, "pid", (int)getpid(),
+	    "guest_pid", (int)r->kld->pid, "uptime",
+	    (double)(vmm_now_ns() - r->started) / 1e9, "dir", r->rd.path));
+	vmm_bus_info(r->bus, out);
+	return (0);
+}
+
+static int
+ctl_inject(struct run *r, const json_t *in, char *err, size_t errlen)
+{
+	const char *name = text(in, "fault", "");
+	json_int_t count = json_integer_value(json_object_get(in, "count"));
+	json_int_t ms = json_integer_value(json_object_get(in, "ms"));
+	int fault = vmm_fault_parse(name);
+
+	if (fault < 0)
+		return (vmm_fail(err, errlen, -EINVAL, "'%.32s' is no fault; "
+		    "use drop, delay, short, hostile, silence or off", name));
+	if (count < 0 || count > UINT32_MAX || ms < 0 || ms > 3600000)
+		return (vmm_fail(err, errlen, -EINVAL, "count or ms is out of "
+		    "range; ms is at most 3600000"));
+	return (vmm_bus_inject(r->bus, text(in, "target", "all"),
+	    (enum vmm_fault)fault, (uint32_t)count, (uint32_t)ms, err,
+	    errlen));
+}
+
+static int
+ctl_handler(void *arg, const char *cmd, const json_t *in, json_t *out,
+    char *err, size_t errlen)
+{
+	struct run *r = arg;
+	uint64_t one = 1;
+
+	if (strcmp(cmd, "info") == 0)
+		return (ctl_info(r, out));
+	if (strcmp(cmd, "channels") == 0) {
+		vmm_bus_channels(r->bus, out);
+		return (0);
+	}
+	if (strcmp(cmd, "stat") == 0) {
+		vmm_bus_stat(r->bus, out);
+		return (0);
+	}
+	if (strcmp(cmd, "rescind") == 0)
+		return (vmm_bus_rescind(r->bus, text(in, "device", ""), err,
+		    errlen));
+	if (strcmp(cmd, "offer") == 0)
+		return (vmm_bus_reoffer(r->bus, text(in, "device", ""), err,
+		    errlen));
+	if (strcmp(cmd, "inject") == 0)
+		return (ctl_inject(r, in, err, errlen));
+	if (strcmp(cmd, "trace") == 0)
+		return (vmm_bus_trace(r->bus, text(in, "file", NULL), err,
+		    errlen));
+	if (strncmp(cmd, "disk ", 5) == 0)
+		return (vmm_bus_device_ctl(r->bus, text(in, "controller",
+		    text(json_object_get(in, "disk"), "controller", "scsi0")),
+		    cmd, in, out, err, errlen));
+	if (strcmp(cmd, "nmi") == 0)
+		return (kld_send(r->kld, KLD_CTL_NMI, 0, -1));
+	if (strcmp(cmd, "shutdown") == 0)
+		return (write(r->stopfd, &one, sizeof(one)) < 0 ? -errno : 0);
+	return (vmm_fail(err, errlen, -ENOSYS, "no command '%.40s'; "
+	    "`hvk ctl --help` lists them", cmd));
+}
+
+/* ---- putting it together */
+
+static int
+find_program(struct run *r, struct kld_program *p, char *kldrun, char *modules,
+    size_t len, char *err, size_t errlen)
+{
+	const char *k = vmm_opts_get(r->opts, "kldrun");
+	const char *m = vmm_opts_get(r->opts, "modules");
+	char self[3000];
+
+	if (vmm_self_dir(self, sizeof(self)) != 0)
+		return (vmm_fail(err, errlen, -ENOENT,
+		    "cannot find my own binary in /proc/self/exe"));
+	if (k != NULL)
+		snprintf(kldrun, len, "%s", k);
+	else
+		snprintf(kldrun, len, "%s/kldrun", self);
+	if (m != NULL)
+		snprintf(modules, len, "%s", m);
+	else {
+		snprintf(modules, len, "%s/../modules", self);
+		if (access(modules, R_OK) != 0)
+			snprintf(modules, len, "%s/../lib/hvkit/modules",
+			    self);
+	}
+	p->kldrun = kldrun;
+	p->modules = modules;
+	p->dir = r->rd.path;
+	p->bounce = vmm_opts_bool(r->opts, "bounce");
+	return (0);
+}
+
+static int
+make_storage(struct run *r, char *err, size_t errlen)
+{
+	json_t *list = vmm_opts_controllers(r->opts, err, errlen), *c;
+	size_t i;
+
+	if (list == NULL)
+		return (-EINVAL);
+	json_array_foreach(list, i, c) {
+		if (r->nstor == MAX_CONTROLLERS)
+			break;
+		r->stor[r->nstor] = vmm_stor_create(r->bus, c, err, errlen);
+		if (r->stor[r->nstor] == NULL) {
+			json_decref(list);
+			return (-EINVAL);
+		}
+		r->nstor++;
+	}
+	json_decref(list);
+	return (0);
+}
+
+static int
+start(struct run *r, char *err, size_t errlen)
+{
+	struct kld_config kc = {
+		.ncpus = (uint32_t)vmm_opts_num(r->opts, "cpus"),
+		.mem_size = vmm_opts_num(r->opts, "memory"),
+	};
+	struct vmm_bus_config bc = { 0 };
+	struct kld_program p;
+	char kldrun[4200], modules[4200];
+	int error;
+
+	r->kld = kld_create(&kc, err, errlen);
+	if (r->kld == NULL)
+		return (-ENOMEM);
+	bc.machine = &r->kld->machine;
+	bc.monitor = vmm_opts_bool(r->opts, "vmbus.monitor");
+	(void)vmm_parse_version(vmm_opts_get(r->opts, "vmbus.version"),
+	    &bc.version_max);
+	r->bus = vmm_bus_create(&bc, err, errlen);
+	if (r->bus == NULL)
+		return (-ENOMEM);
+	error = make_storage(r, err, errlen);
+	if (error == 0)
+		error = find_program(r, &p, kldrun, modules, sizeof(kldrun),
+		    err, errlen);
+	if (error != 0)
+		return (error);
+	r->ctl = vmm_ctl_start(r->rd.path, ctl_handler, r, err, errlen);
+	if (r->ctl == NULL)
+		return (-EIO);
+	error = kld_launch(r->kld, r->bus, &p, err, errlen);
+	if (error != 0)
+		return (error);
+	r->console = kld_console_start(r->kld->out, r->rd.path, err, errlen);
+	return (r->console != NULL ? 0 : -EIO);
+}
+
+/* ---- looking after it */
+
+static void
+guest_kill(struct run *r, const char *why)
+{
+
+	if (r->killed)
+		return;
+	r->killed = true;
+	vmm_log("%s; killing it", why);
+	kill(-r->kld->pid, SIGKILL);
+	kill(r->kld->pid, SIGKILL);
+	r->deadline = vmm_deadline(LINGER_MS);
+}
+
+static void
+stop_guest(struct run *r)
+{
+	uint32_t ms = (uint32_t)vmm_opts_num(r->opts, "stop.timeout");
+
+	if (atomic_exchange(&r->stopping, true)) {
+		guest_kill(r, "asked to stop again");
+		return;
+	}
+	vmm_log("stopping the guest");
+	r->deadline = vmm_deadline(ms);
+	if (kld_send(r->kld, KLD_CTL_STOP, 0, -1) != 0)
+		guest_kill(r, "the guest does not listen");
+}
+
+static void
+guest_reports(struct run *r)
+{
+	struct kld_ctl m;
+	int n;
+
+	while ((n = kld_event(r->kld, &m)) > 0)
+		switch (m.kind) {
+		case KLD_CTL_READY:
+			if (!atomic_exchange(&r->ready, true))
+				vmm_log("the guest is up, %.2f s after start; "
+				    "sockets are in %s", (double)(vmm_now_ns() -
+				    r->started) / 1e9, r->rd.path);
+			break;
+		case KLD_CTL_EXIT:
+			r->orderly = m.a == 0;
+			if (r->deadline == 0)
+				r->deadline = vmm_deadline(LINGER_MS);
+			break;
+		case 0:
+			break;
+		default:
+			vmm_log("unknown report %u from the guest: ignored",
+			    m.kind);
+			return;		/* no flood of these in one turn */
+		}
+	if (n < 0) {
+		r->hung_up = true;
+		if (r->deadline == 0)
+			r->deadline = vmm_deadline(LINGER_MS);
+	}
+}
+
+/* Until the guest's process ended, or does not even die. */
+static void
+watch(struct run *r)
+{
+	struct signalfd_siginfo si;
+	struct pollfd p[4];
+	uint64_t n;
+	int ms;
+
+	for (;;) {
+		p[0] = (struct pollfd){ .fd = r->kld->pidfd,
+		    .events = POLLIN };
+		p[1] = (struct pollfd){ .fd = r->sigfd, .events = POLLIN };
+		p[2] = (struct pollfd){ .fd = r->stopfd, .events = POLLIN };
+		p[3] = (struct pollfd){ .fd = r->hung_up ? -1 : r->kld->ctl,
+		    .events = POLLIN };
+		ms = r->deadline != 0 && vmm_left_ms(r->deadline) < LOOK_MS ?
+		    vmm_left_ms(r->deadline) : LOOK_MS;
+		if (poll(p, 4, ms) < 0 && errno != EINTR)
+			return;
+		if (p[3].revents != 0)
+			guest_reports(r);
+		if (p[0].revents != 0)
+			return;
+		if (p[1].revents != 0 && read(r->sigfd, &si, sizeof(si)) ==
+		    sizeof(si))
+			stop_guest(r);
+		if (p[2].revents != 0 && read(r->stopfd, &n, sizeof(n)) ==
+		    sizeof(n) && !atomic_load(&r->stopping))
+			stop_guest(r);
+		if (kld_tampered(r->kld))
+			guest_kill(r, "the guest tampered with its eventfds");
+		if (r->deadline != 0 && vmm_left_ms(r->deadline) == 0) {
+			if (r->killed)
+				return;
+			guest_kill(r, r->hung_up ? "the guest closed its "
+			    "control socket but does not end" :
+			    "the guest does not end in time");
+		}
+	}
+}
+
+/* How the guest ended, as our exit status. */
+static int
+verdict(struct run *r)
+{
+	uint64_t deadline = vmm_deadline(LINGER_MS);
+	struct timespec ts = { 0, 5000000 };
+	int status = 0;
+	pid_t pid;
+
+	while ((pid = waitpid(r->kld->pid, &status, WNOHANG)) == 0 &&
+	    vmm_left_ms(deadline) > 0)
+		nanosleep(&ts, NULL);
+	if (pid != r->kld->pid) {
+		vmm_log("the guest's process %d does not die; leaving it",
+		    (int)r->kld->pid);
+		return (EX_FAILED);
+	}
+	if (WIFSIGNALED(status)) {
+		if (!r->killed)
+			vmm_log("the guest died of signal %d (%s); its last "
+			    "lines are in %s/console.log", WTERMSIG(status),
+			    strsignal(WTERMSIG(status)), r->rd.path);
+		return (EX_FAILED);
+	}
+	if (WEXITSTATUS(status) != 0) {
+		vmm_log("the guest ended with status %d; its last lines are "
+		    "in %s/console.log", WEXITSTATUS(status), r->rd.path);
+		return (EX_FAILED);
+	}
+	return (EX_OK_);
+}
+
+static void
+finish(struct run *r, int status)
+{
+	unsigned i;
+
+	kld_console_stop(r->console, 2000);
+	vmm_ctl_stop(r->ctl);
+	if (r->kld != NULL)
+		kld_halt(r->kld);
+	if (r->bus != NULL && !vmm_bus_stop(r->bus)) {
+		/* A thread still uses what we would free. */
+		vmm_rundir_close(&r->rd);
+		fflush(stdout);
+		_exit(status == EX_OK_ ? EX_FAILED : status);
+	}
+	for (i = 0; i < r->nstor; i++)
+		vmm_stor_destroy(r->stor[i]);
+	vmm_bus_destroy(r->bus);
+	kld_destroy(r->kld);
+	vmm_rundir_close(&r->rd);
+	if (r->sigfd >= 0)
+		close(r->sigfd);
+	if (r->stopfd >= 0)
+		close(r->stopfd);
+	vmm_opts_free(r->opts);
+}
+
+static int
+prepare(struct run *r, char *err, size_t errlen)
+{
+	const char *dir = vmm_opts_get(r->opts, "dir");
+	char path[sizeof(r->rd.path)];
+	sigset_t set;
+	int error;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	r->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	r->stopfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->sigfd < 0 || r->stopfd < 0)
+		return (vmm_fail(err, errlen, -errno,
+		    "cannot wait for signals: %s", strerror(errno)));
+	if (dir == NULL) {
+		error = vmm_rundir_default(vmm_opts_get(r->opts, "name"),
+		    path, sizeof(path), err, errlen);
+		if (error != 0)
+			return (error);
+		dir = path;
+	}
+	return (vmm_rundir_open(&r->rd, dir, err, errlen));
+}
+
+int
+cmd_run(int argc, char **argv)
+{
+	char err[VMM_ERRLEN] = "unknown error";
+	struct run r;
+	int error, status;
+
+	memset(&r, 0, sizeof(r));
+	r.sigfd = r.stopfd = r.rd.lock = -1;
+	r.started = vmm_now_ns();
+	r.opts = vmm_opts_new();
+	error = r.opts == NULL ? -ENOMEM :
+	    parse(r.opts, argc, argv, err, sizeof(err));
+	if (error != 0) {
+		vmm_opts_free(r.opts);
+		if (error == 1) {
+			run_help();
+			return (EX_OK_);
+		}
+		vmm_log("%s", err);
+		return (EX_USAGE_);
+	}
+	error = prepare(&r, err, sizeof(err));
+	if (error == 0) {
+		vmm_log("engine kld: FreeBSD modules in kldrun, %s "
+		    "processor(s), %s of memory",
+		    vmm_opts_get(r.opts, "cpus"),
+		    vmm_opts_get(r.opts, "memory"));
+		error = start(&r, err, sizeof(err));
+	}
+	status = EX_FAILED;
+	if (error != 0) {
+		vmm_log("%s", err);
+		if (r.kld != NULL && r.kld->pid > 0)
+			guest_kill(&r, "could not start");
+	} else
+		watch(&r);
+	if (r.kld != NULL && r.kld->pid > 0)
+		status = verdict(&r);
+	if (error != 0)
+		status = EX_FAILED;
+	finish(&r, status);
+	return (status);
+}
