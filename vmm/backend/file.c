@@ -13,17 +13,20 @@
 #include <inttypes.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "backend_int.h"
 
 #define	ZERO_CHUNK	(256u << 10)
 #define	IOV_LIMIT	1024u
+#define	NOW_MAX		(64u << 10)
 
 enum zero_how { ZERO_RANGE, ZERO_PUNCH, ZERO_WRITE };
 
@@ -32,6 +35,7 @@ struct file {
 	int		fd;
 	bool		device;
 	uint32_t	align;		/* of O_DIRECT; 0: none */
+	int		now;		/* flags of a read at once; -1: none */
 	_Atomic int	zero;		/* enum zero_how */
 	_Atomic uint64_t size;
 };
@@ -245,12 +249,35 @@ misaligned(const struct file *f, const struct backend_io *io)
 	return ((bits & (f->align - 1)) != 0);
 }
 
+/*
+ * A short read of what is in memory anyway is done sooner than a ring could
+ * pass it on; what is not there is left to the loop.
+ */
+static bool
+file_try_now(struct file *f, struct backend_io *io)
+{
+	ssize_t n;
+
+	if (io->op != BACKEND_READ || f->now < 0 || io->length > NOW_MAX ||
+	    io->niov > IOV_LIMIT)
+		return (false);
+	n = preadv2(f->fd, io->iov, (int)io->niov, (off_t)io->at, f->now);
+	if (n <= 0)
+		return (false);
+	io->at += (uint64_t)n;
+	io->left -= (uint64_t)n;
+	iov_advance(io, (uint64_t)n);
+	return (io->left == 0);
+}
+
 static bool
 file_submit(struct backend_queue *q, struct backend_io *io)
 {
 	struct file *f = (struct file *)(void *)q->backend;
 
 	if (misaligned(f, io) && (io->error = bounce_begin(io, f->align)) != 0)
+		return (true);
+	if (file_try_now(f, io))
 		return (true);
 	if (q->loop->uring)
 		loop_uring_push(q->loop, io);
@@ -405,6 +432,23 @@ file_abilities(struct file *f)
 	f->b.info.discard_zeroes = f->b.info.discard;
 }
 
+/* tmpfs is memory and knows no RWF_NOWAIT; a device is never in memory. */
+static void
+file_now(struct file *f)
+{
+	struct statfs fs;
+	char c;
+
+	f->now = -1;
+	if (f->b.info.direct || f->device)
+		return;
+	if (fstatfs(f->fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
+		f->now = 0;
+	else if (preadv2(f->fd, &(struct iovec){ &c, 1 }, 1, 0,
+	    RWF_NOWAIT) >= 0 || errno == EAGAIN)
+		f->now = RWF_NOWAIT;
+}
+
 static int
 file_check(struct file *f, uint32_t sector, char *err, size_t errlen)
 {
@@ -474,6 +518,7 @@ file_open(const json_t *disk, char *err, size_t errlen)
 	}
 	if (direct)
 		file_direct(f, (uint32_t)sector);
+	file_now(f);
 	if (!ro)
 		file_abilities(f);
 	return (&f->b);

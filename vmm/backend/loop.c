@@ -63,6 +63,14 @@ backend_loop_free(struct backend_loop *loop)
 	free(loop);
 }
 
+bool
+backend_loop_busy(const struct backend_loop *loop)
+{
+
+	return (loop->flying > 0 || loop->polled != NULL ||
+	    loop->pool != NULL);
+}
+
 const char *
 backend_loop_kind(const struct backend_loop *loop)
 {

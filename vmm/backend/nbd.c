@@ -177,6 +177,24 @@ nbd_poll_fd(struct backend_queue *bq, short *events)
 	return (nbd_aio_get_fd(q->nbd));
 }
 
+/* A server without FUA: the write is followed by a flush. */
+static bool
+nbd_flush_after(struct nbd_queue *q, struct backend_io *io)
+{
+	struct nbd_disk *d = (struct nbd_disk *)(void *)q->q.backend;
+	nbd_completion_callback cb = { .callback = nbd_done, .user_data = io };
+
+	io->fua = false;
+	if (d->can_fua || !d->can_flush)
+		return (false);
+	q->flying++;
+	if (nbd_aio_flush(q->nbd, cb, 0) >= 0)
+		return (true);
+	q->flying--;
+	io->error = EIO;
+	return (false);
+}
+
 static unsigned
 nbd_poll_run(struct backend_queue *bq)
 {
@@ -199,6 +217,9 @@ nbd_poll_run(struct backend_queue *bq)
 			q->flying--;
 			io->error = EIO;
 		}
+		if (io->error == 0 && io->op == BACKEND_WRITE && io->fua &&
+		    nbd_flush_after(q, io))
+			continue;
 		if (io->error != 0)
 			nbd_complain(bq->backend, strerror(io->error));
 		bounce_end(io);

@@ -19,7 +19,7 @@
  *	"disk remove"	{"lun": N} or {"path": FILE}	-> the disk
  *	"disk resize"	{"lun": N or "path": FILE, "size": "+64M"|"2G"|bytes};
  *			without size: read the file's size again  -> the disk
- *	"disk eject", "disk insert"		CD-ROM: {"lun": N}, {"path"}
+ *	"disk eject", "disk insert"	a CD-ROM by "lun" or "path"
  */
 #ifndef _HVK_STOR_H_
 #define	_HVK_STOR_H_
