@@ -235,7 +235,7 @@ struct hvk_server_out {
 	uint8_t	 sint;		/* slot */
 	uint8_t	 vtl;
 	uint16_t len;
-	uint8_t	 data[HVK_SERVER_MESSAGE];	/* SynIC message type 1 */
+	_Alignas(8) uint8_t data[HVK_SERVER_MESSAGE]; /* SynIC type 1 */
 };
 
 /*
