@@ -19,6 +19,7 @@
 #include <sys/module.h>
 #include <sys/sx.h>
 #include <sys/sysctl.h>
+#include <machine/specialreg.h>
 
 void kld_disks_shutdown(void) __weak_symbol;
 
@@ -203,13 +204,31 @@ kld_boot_finish(void)
 	return (boot_failures);
 }
 
-/* SI_SUB_VM: past this the kernel counts as running, as after mi_startup. */
+/*
+ * Threads and interrupts work from the start, so drivers find the kernel that
+ * kldload(8) would load them into rather than one that boots.
+ */
 static void
 uncold(void *arg)
 {
 	cold = 0;
 }
-SYSINIT(uncold, SI_SUB_CONFIGURE, SI_ORDER_ANY, uncold, NULL);
+SYSINIT(uncold, SI_SUB_DRIVERS, SI_ORDER_FIRST, uncold, NULL);
+
+/* The kernel itself looks for its hypervisor, before any driver. */
+static void
+find_hypervisor(void *arg)
+{
+	os_u32 regs[4];
+
+	os_cpuid(0, 1, 0, regs);
+	if ((regs[2] & CPUID2_HV) == 0)
+		return;
+	os_cpuid(0, 0x40000000, 0, regs);
+	vm_guest = memcmp(&regs[1], "Microsoft Hv", 12) == 0 ? VM_GUEST_HV :
+	    VM_GUEST_VM;
+}
+SYSINIT(find_hypervisor, SI_SUB_CPU, SI_ORDER_FIRST, find_hypervisor, NULL);
 
 /* The file whose metadata names this module. */
 static struct kfile *

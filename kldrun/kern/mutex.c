@@ -69,7 +69,7 @@ kld_assert_may_sleep(const char *what, const struct lock_object *except)
 	if (t->td.td_no_sleeping > 0)
 		panic("%s where sleeping is prohibited", what);
 	for (i = 0; i < min(t->nheld, KLD_MAXHELD); i++)
-		if (t->held[i] != except)
+		if (t->held[i] != except && t->held[i] != &Giant.lock_object)
 			panic("%s with non-sleepable lock \"%s\" held", what,
 			    t->held[i]->lo_name);
 }

@@ -17,48 +17,34 @@
 void kld_disks_report(void (*)(void *, const char *), void *) __weak_symbol;
 
 static TAILQ_HEAD(, devclass) devclasses = TAILQ_HEAD_INITIALIZER(devclasses);
-static struct mtx topo_mtx;
 static bool configured;
 
-/* FreeBSD 15 still uses Giant here: recursive, and dropped by sleeping. */
-static struct os_lock topo_lock;
-static struct thread *topo_owner;
-static int topo_depth;
-
+/*
+ * The newbus lock is Giant, as in FreeBSD 15: recursive, and let go by a
+ * thread that sleeps, which drivers that wait in attach rely on.
+ */
 void
 bus_topo_lock(void)
 {
-	if (topo_owner == curthread) {
-		topo_depth++;
-		return;
-	}
-	os_lock(&topo_lock);
-	topo_owner = curthread;
-	topo_depth = 1;
+	mtx_lock(&Giant);
 }
 
 void
 bus_topo_unlock(void)
 {
-	if (topo_owner != curthread)
-		panic("bus_topo_unlock by a thread that does not hold it");
-	if (--topo_depth == 0) {
-		topo_owner = NULL;
-		os_unlock(&topo_lock);
-	}
+	mtx_unlock(&Giant);
 }
 
 void
 bus_topo_assert(void)
 {
-	if (topo_owner != curthread)
-		panic("newbus used without bus_topo_lock");
+	_mtx_assert(&Giant, MA_OWNED, __FILE__, __LINE__);
 }
 
 struct mtx *
 bus_topo_mtx(void)
 {
-	return (&topo_mtx);
+	return (&Giant);
 }
 
 /* Device classes */

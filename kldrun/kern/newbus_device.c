@@ -290,7 +290,8 @@ device_detach(device_t dev)
 	error = DEVICE_DETACH(dev);
 	if (error != 0)
 		return (error);
-	device_printf(dev, "detached\n");
+	if (dev->parent != root_bus)
+		device_printf(dev, "detached\n");
 	if (dev->parent != NULL)
 		BUS_CHILD_DETACHED(dev->parent, dev);
 	kld_device_sysctl_fini(dev);

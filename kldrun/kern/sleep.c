@@ -58,6 +58,24 @@ deadline_of(sbintime_t sbt, int flags)
 	return (now + ns + 1);
 }
 
+/* Sleeping lets go of Giant, however often it is held, and takes it back. */
+static int
+giant_drop(void)
+{
+	int n;
+
+	for (n = 0; mtx_owned(&Giant); n++)
+		mtx_unlock(&Giant);
+	return (n);
+}
+
+static void
+giant_pickup(int n)
+{
+	while (n-- > 0)
+		mtx_lock(&Giant);
+}
+
 /*
  * The one way to sleep. The waiter is queued before `lock` is released, so no
  * wakeup in between is lost.
@@ -132,11 +150,14 @@ int
 _sleep(const void *chan, struct lock_object *lock, int priority,
     const char *wmesg, sbintime_t sbt, sbintime_t pr, int flags)
 {
+	int error, giant;
+
 	kld_assert_may_sleep(wmesg, lock);
-	if (lock == NULL && sbt == 0 && (priority & PDROP) != 0)
-		panic("tsleep with PDROP");
-	return (sleep_on(chan, lock, wmesg, deadline_of(sbt, flags),
-	    (priority & PDROP) == 0));
+	giant = lock != &Giant.lock_object ? giant_drop() : 0;
+	error = sleep_on(chan, lock, wmesg, deadline_of(sbt, flags),
+	    (priority & PDROP) == 0);
+	giant_pickup(giant);
+	return (error);
 }
 
 int
@@ -152,10 +173,14 @@ msleep_spin_sbt(const void *chan, struct mtx *mtx, const char *wmesg,
 int
 pause_sbt(const char *wmesg, sbintime_t sbt, sbintime_t pr, int flags)
 {
+	int giant;
+
 	kld_assert_may_sleep(wmesg, NULL);
 	if (sbt == 0)
 		sbt = tick_sbt;
+	giant = giant_drop();
 	os_sleep_until(deadline_of(sbt, flags));
+	giant_pickup(giant);
 	return (EWOULDBLOCK);
 }
 
@@ -198,12 +223,14 @@ static int
 cv_sleep(struct cv *cvp, struct lock_object *lock, os_u64 deadline,
     bool relock)
 {
-	int error;
+	int error, giant;
 
 	kld_assert_may_sleep(cvp->cv_description, lock);
+	giant = lock != &Giant.lock_object ? giant_drop() : 0;
 	atomic_add_int(&cvp->cv_waiters, 1);
 	error = sleep_on(cvp, lock, cvp->cv_description, deadline, relock);
 	atomic_subtract_int(&cvp->cv_waiters, 1);
+	giant_pickup(giant);
 	return (error);
 }
 
