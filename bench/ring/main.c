@@ -116,11 +116,15 @@ duel_consumer(void *arg)
 {
 	struct duel *d = arg;
 	uint64_t got;
+	unsigned int n;
 
 	pin(0);
 	pthread_barrier_wait(&d->barrier);
-	for (got = 0; got < d->packets;)
-		got += d->ring->receive(d->r, sink, d->len, BURST);
+	for (got = 0; got < d->packets; got += n) {
+		n = d->ring->receive(d->r, sink, d->len, BURST);
+		if (n == 0)
+			_mm_pause();
+	}
 	return (NULL);
 }
 
@@ -150,10 +154,13 @@ duel(const struct ring *ring, uint32_t len, uint64_t packets)
 	pin(1);
 	pthread_barrier_wait(&d.barrier);
 	start = seconds();
-	for (sent = 0; sent < packets; sent += n)
+	for (sent = 0; sent < packets; sent += n) {
 		n = ring->send(d.r, payload, len,
 		    packets - sent < BURST ? (unsigned int)(packets - sent) :
 		    BURST);
+		if (n == 0)
+			_mm_pause();
+	}
 	pthread_join(thread, NULL);
 	start = seconds() - start;
 	pthread_barrier_destroy(&d.barrier);
