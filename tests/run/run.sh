@@ -131,7 +131,7 @@ fio_run() {
 
 # Sub-channels that carried requests, and signals for each 1,000 packets.
 figures_of_channels() {
-	ctl "$vm" channels --json >"$work/channels.json"
+	ctl "$vm" --json channels >"$work/channels.json"
 	say "channels: $(jq -c . "$work/channels.json" | cut -c1-300)"
 }
 
@@ -156,7 +156,7 @@ grow() {
 	step "grow the disk online"
 	new=$(((size_mb + 64) << 20))
 	ms=$(now_ms)
-	ctl "$vm" disk resize 0 $new >/dev/null
+	ctl "$vm" disk resize 0 +64M >/dev/null
 	wait_for 20 "da0 of $new bytes" nbd_has_size "$vm" da0 $new ||
 	    fail "da0 still has $(nbd_size "$vm" da0) bytes"
 	ms=$(($(now_ms) - ms))
@@ -176,7 +176,7 @@ hotplug() {
 	load=$!
 	echo $load >"$work/load.pid"
 	for i in $(seq "$cycles"); do
-		ctl "$vm" disk add "$work/second.img" --json >"$work/add.json"
+		ctl "$vm" --json disk add "$PWD/$work/second.img" >"$work/add.json"
 		lun=$(jq .lun "$work/add.json")
 		vm_wait_disk "$vm" da1 || fail "da1 did not appear (cycle $i)"
 		if [ "$i" = 1 ] || [ "$i" = "$cycles" ]; then
