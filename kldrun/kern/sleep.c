@@ -87,8 +87,9 @@ sleep_on(const void *wchan, struct lock_object *lock, const char *wmesg,
 	struct bucket *b;
 	struct kthr *t;
 	uintptr_t how;
-	int error;
+	int error, giant;
 
+	giant = lock != &Giant.lock_object ? giant_drop() : 0;
 	t = kld_self();
 	b = bucket_of(wchan);
 	t->wchan = wchan;
@@ -112,6 +113,8 @@ sleep_on(const void *wchan, struct lock_object *lock, const char *wmesg,
 		}
 	t->td.td_wchan = NULL;
 	t->td.td_wmesg = NULL;
+	/* Giant comes before every other lock. */
+	giant_pickup(giant);
 	if (lock != NULL && relock)
 		kld_lock_acquire(lock, how);
 	return (error);
@@ -150,14 +153,9 @@ int
 _sleep(const void *chan, struct lock_object *lock, int priority,
     const char *wmesg, sbintime_t sbt, sbintime_t pr, int flags)
 {
-	int error, giant;
-
 	kld_assert_may_sleep(wmesg, lock);
-	giant = lock != &Giant.lock_object ? giant_drop() : 0;
-	error = sleep_on(chan, lock, wmesg, deadline_of(sbt, flags),
-	    (priority & PDROP) == 0);
-	giant_pickup(giant);
-	return (error);
+	return (sleep_on(chan, lock, wmesg, deadline_of(sbt, flags),
+	    (priority & PDROP) == 0));
 }
 
 int
@@ -223,14 +221,12 @@ static int
 cv_sleep(struct cv *cvp, struct lock_object *lock, os_u64 deadline,
     bool relock)
 {
-	int error, giant;
+	int error;
 
 	kld_assert_may_sleep(cvp->cv_description, lock);
-	giant = lock != &Giant.lock_object ? giant_drop() : 0;
 	atomic_add_int(&cvp->cv_waiters, 1);
 	error = sleep_on(cvp, lock, cvp->cv_description, deadline, relock);
 	atomic_subtract_int(&cvp->cv_waiters, 1);
-	giant_pickup(giant);
 	return (error);
 }
 
