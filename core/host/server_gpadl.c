@@ -503,9 +503,15 @@ server_gpadl_teardown(struct hvk_server *s, const void *msg, uint32_t len)
 		server_send(s, JOB_GPADL_TORNDOWN, NONE, m->gpadl, 0);
 		return (HVK_OK);
 	}
-	if (g == NULL || g->state == GPADL_PARTIAL)
+	if (g == NULL)
 		return (server_refuse(s, HVK_REFUSE_GPADL_UNKNOWN, m->gpadl,
 		    m->relid));
+	if (g->state == GPADL_PARTIAL) {	/* it gives up half way */
+		server_gpadl_free(s, g);
+		server_settle(s, c);
+		server_send(s, JOB_GPADL_TORNDOWN, NONE, m->gpadl, 0);
+		return (HVK_OK);
+	}
 	if (g->answer || (c->reopen && c->next.gpadl == m->gpadl))
 		return (server_refuse(s, HVK_REFUSE_GPADL_BUSY, m->gpadl,
 		    m->relid));
