@@ -76,6 +76,7 @@ void os_exit(int status) __attribute__((noreturn));
 void os_die(void) __attribute__((noreturn));
 /* Name of the module function that holds `pc`: "hv_vmbus.ko`f+0x12". */
 void os_symbol_name(const void *pc, char *buf, os_u64 len);
+int os_in_module(const void *pc);
 /* A function of a loaded module by name, or NULL. */
 void *os_module_symbol(const char *name);
 

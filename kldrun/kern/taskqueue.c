@@ -44,12 +44,13 @@ MALLOC_DEFINE(M_TASKQUEUE, "taskqueue", "Task Queues");
 
 static struct taskqueue *
 queue_new(const char *name, int mflags, taskqueue_enqueue_fn enqueue,
-    void *context)
+    void *context, void *caller)
 {
 	struct taskqueue *q;
 
-	q = kld_malloc_caller(sizeof(*q), M_TASKQUEUE, mflags | M_ZERO,
-	    __builtin_return_address(0));
+	/* kldrun's own CAM has queues that live until the process ends. */
+	q = kld_malloc_caller(sizeof(*q), os_in_module(caller) ?
+	    M_TASKQUEUE : M_KLDRUN, mflags | M_ZERO, caller);
 	if (q == NULL)
 		return (NULL);
 	mtx_init(&q->tq_mutex, "taskqueue", NULL, MTX_SPIN);
@@ -67,14 +68,16 @@ struct taskqueue *
 taskqueue_create(const char *name, int mflags, taskqueue_enqueue_fn enqueue,
     void *context)
 {
-	return (queue_new(name, mflags, enqueue, context));
+	return (queue_new(name, mflags, enqueue, context,
+	    __builtin_return_address(0)));
 }
 
 struct taskqueue *
 taskqueue_create_fast(const char *name, int mflags,
     taskqueue_enqueue_fn enqueue, void *context)
 {
-	return (queue_new(name, mflags, enqueue, context));
+	return (queue_new(name, mflags, enqueue, context,
+	    __builtin_return_address(0)));
 }
 
 void

@@ -534,6 +534,12 @@ os_module_symbol(const char *name)
 	return (NULL);
 }
 
+int
+os_in_module(const void *pc)
+{
+	return (loader_find((uintptr_t)pc) != NULL);
+}
+
 void
 os_symbol_name(const void *pc, char *buf, os_u64 len)
 {
