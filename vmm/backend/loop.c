@@ -16,10 +16,11 @@
 static int
 ring_init(struct io_uring *ring, unsigned depth)
 {
-	/* From what this kernel may have to what any has. */
+	/*
+	 * From what this kernel may have to what any has.  Not with deferred
+	 * task work: that does not wake a poll() of the ring.
+	 */
 	static const unsigned flags[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-		    IORING_SETUP_TASKRUN_FLAG,
 		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 		0
 	};
