@@ -28,7 +28,9 @@ CORE_TSAN_FLAGS := -fsanitize=thread
 CORE_FUZZ_FLAGS := $(CORE_ASAN_FLAGS) -fsanitize=fuzzer-no-link -O1
 
 LIBRARIES +=	$(CORE_LIBHVK)
-TEST_PROGRAMS += $(CORE_TESTS:%=$(B)/tests/core/%)
+CORE_SH :=	$(patsubst core/tests/%.sh,$(B)/tests/core/%, \
+		$(wildcard core/tests/*_test.sh))
+TEST_PROGRAMS += $(CORE_TESTS:%=$(B)/tests/core/%) $(CORE_SH)
 SAN_TESTS +=	$(CORE_TESTS:%=$(B)/asan/tests/core/%) \
 		$(patsubst core/tests/%.c,$(B)/tsan/tests/core/%, \
 		$(wildcard core/tests/*_torture_test.c))
@@ -69,6 +71,11 @@ $(B)/m32/obj/core/%.o: core/%.c
 
 .PHONY: m32
 m32: $(CORE_M32)
+
+$(CORE_SH): $(B)/tests/core/%: core/tests/%.sh
+	@mkdir -p $(@D)
+	@{ echo '#!/usr/bin/env atf-sh'; echo 'top=$(CURDIR)'; cat $<; } >$@
+	@chmod 755 $@
 
 $(B)/tests/core/%: core/tests/%.c $(CORE_LIBHVK)
 	@mkdir -p $(@D)

@@ -20,6 +20,7 @@
 
 static struct hvk_ring_header *hdr;
 static uint8_t *data;
+volatile uint64_t sink;	/* keeps the reads in the program */
 
 static void *
 mutate(void *arg)
@@ -57,7 +58,7 @@ int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	static volatile uint64_t sum;
+	uint64_t sum = 0;
 	struct hvk_gpa_view view;
 	struct hvk_packet packet;
 	struct hvk_ring_rx rx;
@@ -102,5 +103,6 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 			sum += range.offset;
 	}
 	free(buf);
+	sink = sum;
 	return (0);
 }

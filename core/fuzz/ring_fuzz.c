@@ -22,6 +22,7 @@
 
 static struct hvk_ring_header *hdr;
 static uint8_t *data;
+volatile uint64_t sink;	/* keeps the reads in the program */
 
 static void *
 mutate(void *arg)
@@ -65,7 +66,7 @@ use(const struct hvk_packet *packet, const uint8_t *buf, uint32_t cap)
 {
 	struct hvk_gpa_view view;
 	struct hvk_xfer_range range;
-	static volatile uint64_t sum;
+	uint64_t sum = 0;
 	uint32_t cursor, i;
 
 	if (packet->len > cap || packet->payload < buf ||
@@ -80,6 +81,7 @@ use(const struct hvk_packet *packet, const uint8_t *buf, uint32_t cap)
 	cursor = 0;
 	while (hvk_packet_xfer_next(packet, &cursor, &range) == HVK_OK)
 		sum += range.len;
+	sink = sum;
 }
 
 static void
