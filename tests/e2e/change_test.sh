@@ -5,36 +5,6 @@
 # the whole controller is taken away, guests of every version, hosts and guests
 # that die.
 
-new_case() {
-	atf_test_case "$1"
-	eval "${1}_head() {
-		atf_set descr '$2'
-		atf_set timeout 240
-		[ -z '${3:-}' ] || atf_set X-feature '${3:-}'
-	}"
-	cases="${cases:-} $1"
-}
-
-# load_start VM DISK: fio in the background, checking what it reads.
-load_start() {
-	fio --name=load --ioengine=nbd --uri="$(uri "$1" "$2")" --rw=randrw \
-	    --bs=16k --iodepth=16 --size=16M --time_based --runtime=200 \
-	    --verify=crc32c --verify_fatal=1 --output-format=json \
-	    --output=load.json >load.log 2>&1 &
-	load=$!
-}
-
-# load_stop: the requests it did; it must still have been running.
-load_stop() {
-	kill -0 $load 2>/dev/null || { cat load.log; atf_fail "fio ended early"; }
-	kill -INT $load
-	wait $load || true
-	requests=$(jq '[.jobs[] | .read.total_ios + .write.total_ios] | add' load.json)
-	atf_check test "$requests" -gt 0
-	atf_check -o inline:'0\n' jq \
-	    '[.jobs[].error | select(. != 0 and . != 4)] | length' load.json
-}
-
 new_case hotplug "a disk comes and goes under load, with the same name and content" \
     "stor.hotplug"
 hotplug_body() {
@@ -169,8 +139,4 @@ host_dies_body() {
 	wait_pid 20 "$guest" || { kill -9 "$guest"; atf_fail "the guest outlived its host"; }
 }
 
-atf_init_test_cases() {
-	for c in $cases; do
-		atf_add_test_case "$c"
-	done
-}
+atf_init_test_cases() { add_cases; }

@@ -25,16 +25,6 @@ fio_verify() {
 	atf_check -s exit:0 -o inline:'0\n' jq '[.jobs[].error] | add' fio.json
 }
 
-new_case() {
-	atf_test_case "$1"
-	eval "${1}_head() {
-		atf_set descr '$2'
-		atf_set timeout 180
-		[ -z '${3:-}' ] || atf_set X-feature '${3:-}'
-	}"
-	cases="${cases:-} $1"
-}
-
 new_case basic "a raw image: read, written, and the file has what was written" \
     "stor.basic"
 basic_body() {
@@ -164,8 +154,4 @@ cdrom_body() {
 	vm_stop vm
 }
 
-atf_init_test_cases() {
-	for c in $cases; do
-		atf_add_test_case "$c"
-	done
-}
+atf_init_test_cases() { add_cases; }

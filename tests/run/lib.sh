@@ -117,8 +117,8 @@ vm_stop() {
 	vm_no_leaks "$1" || { vm_report "$1"; fail "the guest leaked"; }
 }
 
-# The guest's last words on memory: "kldrun: leaks: none".
-vm_no_leaks() { grep -q 'leaks: none' "$1/console.log"; }
+# The guest's last words on memory.
+vm_no_leaks() { grep -q '^kldrun: nothing leaked' "$1/console.log"; }
 
 # vm_kill DIR: at once and without grace (the host; the guest follows).
 vm_kill() {
@@ -132,3 +132,22 @@ guest_pid() { pgrep -P "$(cat "$1/pid")" -x kldrun; }
 
 # make_disk FILE MEBIBYTES: content that no mistake makes by chance.
 make_disk() { head -c "$(($2 << 20))" /dev/urandom >"$1"; }
+
+# new_case NAME DESCRIPTION [FEATURE...]: declare a test case; its body is
+# NAME_body.  add_cases names all of them in atf_init_test_cases.
+new_case() {
+	atf_test_case "$1"
+	eval "_descr_$1=\$2 _feature_$1=\${3:-}
+	${1}_head() {
+		atf_set descr \"\$_descr_$1\"
+		atf_set timeout 240
+		[ -z \"\$_feature_$1\" ] || atf_set X-feature \"\$_feature_$1\"
+	}"
+	_cases="${_cases:-} $1"
+}
+
+add_cases() {
+	for _case in $_cases; do
+		atf_add_test_case "$_case"
+	done
+}

@@ -38,11 +38,18 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-# What the guest's console says from now on, as it comes.
+# follow_console FROM: what the guest's console says, as it comes; FROM is
+# +1 (from the start) or 0 (from now on).
 follow_console() {
-	tail -n +1 -F "$vm/console.log" 2>/dev/null |
+	tail -n "$1" -F "$vm/console.log" 2>/dev/null |
 	    sed -u 's/^/   guest| /' &
+	# The pipe's last process; tail ends by the next write after it.
 	echo $! >"$work/tail.pid"
+}
+
+unfollow_console() {
+	kill "$(cat "$work/tail.pid")" 2>/dev/null || true
+	rm -f "$work/tail.pid"
 }
 
 make_image() {
@@ -61,7 +68,7 @@ make_image() {
 	    "$((half - 1))M" 2>/dev/null
 	fat_at=$((half << 20))
 	mkfs.vfat -n BOOT --offset $((fat_at / 512)) "$img" \
-	    $(((half - 2) * 1024)) >/dev/null
+	    $(((half - 1) * 1024)) >/dev/null 2>&1
 	mcopy -i "$img@@$fat_at" README.md ::README.MD
 	cp --sparse=always "$img" "$work/before.img"
 	sfdisk -d "$img" | sed -n 's/^[^ ]*img[0-9] : /   /p'
@@ -69,12 +76,13 @@ make_image() {
 
 boot() {
 	step "boot: hvk run, FreeBSD's kernel modules in kldrun, $(uname -m) Linux"
-	follow_console
+	follow_console +1
 	vm_start "$vm" "$img"
 	sleep 0.3
 	say "da0 serves after $vm_boot_ms ms"
 	guest_sysctl "$vm" dev.vmbus.0.version | sed 's/^/   sysctl: /'
-	guest_sysctl "$vm" dev.storvsc | sed -n '1,12s/^/   sysctl: /p'
+	guest_sysctl "$vm" dev.storvsc |
+	    sed -n '/state_bin\|: $/d; 1,16s/^/   sysctl: /p'
 }
 
 copy_out() {
@@ -146,9 +154,9 @@ trim() {
 	filefrag -v "$img" | sed -n '1,12s/^/   /p'
 	freed=$(((before - after) / 1024))
 	[ $freed -ge $((trim_mb * 9 / 10)) ] || fail "only $freed MiB were freed"
-	zero=$(nbdcopy "$(uri "$vm" da0)" - | tail -c +$(((size_mb / 2 << 20) + 1)) |
-	    head -c $((trim_mb << 20)) | tr -d '\0' | wc -c)
-	[ "$zero" -eq 0 ] || fail "$zero bytes of the trimmed blocks are not zero"
+	nbdcopy "$(uri "$vm" da0)" "$work/copy.img"
+	cmp -n $((trim_mb << 20)) -i $((size_mb / 2 << 20)):0 "$work/copy.img" \
+	    /dev/zero || fail "a trimmed block is not zero"
 	proof stor.trim "$freed of $trim_mb MiB freed" "fio trim and du"
 }
 
@@ -188,13 +196,15 @@ hotplug() {
 		wait_for 20 "da1 gone" disk_gone "$vm" da1 ||
 		    fail "da1 is still there (cycle $i)"
 		kill -0 $load 2>/dev/null || fail "fio ended: $work/load.log"
-		printf '\r   cycle %d of %d' "$i" "$cycles"
+		say "cycle $i of $cycles"
+		[ "$i" != 1 ] || { sleep 0.3; unfollow_console; }
 	done
-	echo
 	kill -INT $load
 	wait $load || true
 	rm -f "$work/load.pid"
-	errors=$(jq '[.jobs[].error] | map(select(. != 4)) | length' "$work/load.json")
+	follow_console 0
+	sed -i -n '/^{/,$p' "$work/load.json"
+	errors=$(jq '[.jobs[].error] | map(select(. != 0 and . != 4)) | length' "$work/load.json")
 	io=$(jq '[.jobs[] | .read.total_ios + .write.total_ios] | add' "$work/load.json")
 	[ "$errors" = 0 ] && [ "$io" -gt 0 ] || fail "fio under hot-plug: $work/load.log"
 	say "$cycles cycles, $io requests of fio meanwhile, 0 errors"
@@ -205,8 +215,7 @@ shut_down() {
 	step "shut down"
 	vm_stop "$vm"
 	sleep 0.3
-	kill "$(cat "$work/tail.pid")" 2>/dev/null || true
-	rm -f "$work/tail.pid"
+	unfollow_console
 	cmp -n $((size_mb / 2 << 20)) "$img" "$work/before.img" ||
 	    fail "the first partition changed"
 	say "the guest unloaded, nothing leaked, the ext4 partition is untouched"
