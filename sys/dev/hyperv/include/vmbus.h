@@ -127,7 +127,8 @@ struct vmbus_chan_open_args {
 	/*
 	 * Optional.  Called once, from a thread, when the host rescinds the
 	 * channel or breaks it while open, so that a driver can end its waits
-	 * before device_detach() is called.
+	 * before device_detach() is called.  It may come during attach; it must
+	 * not close the channel, which waits for it.
 	 */
 	vmbus_chan_cb_t	*gone;
 };

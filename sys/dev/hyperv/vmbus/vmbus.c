@@ -71,6 +71,10 @@ vmbus_teardown(struct vmbus_softc *sc)
 		taskqueue_free(sc->sc_devtq);
 		sc->sc_devtq = NULL;
 	}
+	if (sc->sc_gonetq != NULL) {
+		taskqueue_free(sc->sc_gonetq);
+		sc->sc_gonetq = NULL;
+	}
 	vmbus_synic_stop(sc);
 	vmbus_dev_free_all(sc);
 	if (sc->sc_hypercalls) {
@@ -95,6 +99,9 @@ vmbus_doattach(struct vmbus_softc *sc)
 	    taskqueue_thread_enqueue, &sc->sc_devtq);
 	taskqueue_start_threads(&sc->sc_devtq, VMBUS_DEV_THREADS, PI_DISK,
 	    "vmbusdev");
+	sc->sc_gonetq = taskqueue_create("hyperv gone", M_WAITOK,
+	    taskqueue_thread_enqueue, &sc->sc_gonetq);
+	taskqueue_start_threads(&sc->sc_gonetq, 1, PI_DISK, "vmbussch");
 	error = vmbus_synic_start(sc);
 	if (error == 0)
 		error = vmbus_conn_start(sc);

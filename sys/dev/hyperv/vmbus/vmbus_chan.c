@@ -270,6 +270,34 @@ vmbus_chan_signal_init(struct vmbus_channel *chan)
 	}
 }
 
+/*
+ * Opening and closing one channel exclude each other: a driver may be opening a
+ * sub-channel while its device is being taken away.  Both end by themselves.
+ */
+static void
+vmbus_chan_claim(struct vmbus_channel *chan)
+{
+	struct vmbus_softc *sc = chan->ch_sc;
+
+	mtx_lock(&sc->sc_lock);
+	while (chan->ch_claimed)
+		msleep_sbt(&chan->ch_claimed, &sc->sc_lock, 0, "hvclaim",
+		    SBT_1S, 0, 0);
+	chan->ch_claimed = true;
+	mtx_unlock(&sc->sc_lock);
+}
+
+static void
+vmbus_chan_unclaim(struct vmbus_channel *chan)
+{
+	struct vmbus_softc *sc = chan->ch_sc;
+
+	mtx_lock(&sc->sc_lock);
+	chan->ch_claimed = false;
+	wakeup(&chan->ch_claimed);
+	mtx_unlock(&sc->sc_lock);
+}
+
 /* Ask the host to open, and wait for its answer. */
 static int
 vmbus_chan_open_host(struct vmbus_channel *chan,
@@ -327,6 +355,7 @@ vmbus_chan_quiesce(struct vmbus_channel *chan)
 	vmbus_isr_barrier();
 	if (tq != NULL)
 		taskqueue_drain(tq, &chan->ch_task);
+	taskqueue_drain(chan->ch_sc->sc_gonetq, &chan->ch_gonetask);
 }
 
 /* Take the ring back from the host, or leave it there. */
@@ -347,8 +376,28 @@ vmbus_chan_ring_free(struct vmbus_channel *chan)
 		vmbus_mem_leak(sc, &chan->ch_ring, "ring");
 }
 
-int
-vmbus_chan_open(struct vmbus_channel *chan,
+/* Close one channel, whatever state it is in; claimed. */
+static void
+vmbus_chan_undo(struct vmbus_channel *chan)
+{
+	struct vmbus_softc *sc = chan->ch_sc;
+
+	if (!chan->ch_opened)
+		return;
+	vmbus_sysctl_chan_free(chan);
+	vmbus_chan_quiesce(chan);
+	mtx_lock(&sc->sc_lock);
+	if (chan->ch_client != NULL) {
+		(void)hvk_client_close(sc->sc_client, chan->ch_client);
+		vmbus_conn_run(sc);
+	}
+	mtx_unlock(&sc->sc_lock);
+	vmbus_chan_ring_free(chan);
+	chan->ch_opened = false;
+}
+
+static int
+vmbus_chan_do_open(struct vmbus_channel *chan,
     const struct vmbus_chan_open_args *args)
 {
 	struct vmbus_softc *sc = chan->ch_sc;
@@ -401,31 +450,32 @@ vmbus_chan_open(struct vmbus_channel *chan,
 			device_printf(sc->sc_dev,
 			    "channel %u: open failed, error %d\n", chan->ch_id,
 			    error);
-		vmbus_chan_shut(chan);
+		vmbus_chan_undo(chan);
 		return (error);
 	}
 	vmbus_sysctl_chan(chan);
 	return (0);
 }
 
-/* Close one channel, whatever state it is in. */
+int
+vmbus_chan_open(struct vmbus_channel *chan,
+    const struct vmbus_chan_open_args *args)
+{
+	int error;
+
+	vmbus_chan_claim(chan);
+	error = vmbus_chan_do_open(chan, args);
+	vmbus_chan_unclaim(chan);
+	return (error);
+}
+
 void
 vmbus_chan_shut(struct vmbus_channel *chan)
 {
-	struct vmbus_softc *sc = chan->ch_sc;
 
-	if (!chan->ch_opened)
-		return;
-	vmbus_sysctl_chan_free(chan);
-	vmbus_chan_quiesce(chan);
-	mtx_lock(&sc->sc_lock);
-	if (chan->ch_client != NULL) {
-		(void)hvk_client_close(sc->sc_client, chan->ch_client);
-		vmbus_conn_run(sc);
-	}
-	mtx_unlock(&sc->sc_lock);
-	vmbus_chan_ring_free(chan);
-	chan->ch_opened = false;
+	vmbus_chan_claim(chan);
+	vmbus_chan_undo(chan);
+	vmbus_chan_unclaim(chan);
 }
 
 void

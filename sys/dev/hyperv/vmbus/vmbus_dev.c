@@ -84,10 +84,14 @@ vmbus_dev_detach(struct vmbus_channel *chan)
 	return (error);
 }
 
-/* The driver's own wake-up call, once for each opening. */
+/*
+ * The driver's own wake-up call, once for each opening.  On a queue of its own:
+ * the channel's task may be in the middle of an attach that waits for it.
+ */
 static void
-vmbus_dev_tell(struct vmbus_channel *chan)
+vmbus_dev_gone_task(void *arg, int pending __unused)
 {
+	struct vmbus_channel *chan = arg;
 
 	if (!chan->ch_opened || chan->ch_told || chan->ch_gone == NULL)
 		return;
@@ -107,10 +111,14 @@ vmbus_dev_release(struct vmbus_channel *chan)
 	    0);
 	(void)hvk_client_release(sc->sc_client, chan->ch_client);
 	chan->ch_client = NULL;
-	if (chan->ch_primary != NULL)
+	if (chan->ch_primary != NULL) {
 		TAILQ_REMOVE(&chan->ch_primary->ch_subs, chan, ch_link);
-	else
+		/* It may wait for us to leave first. */
+		if (chan->ch_primary->ch_revoked)
+			vmbus_dev_kick(chan->ch_primary);
+	} else {
 		TAILQ_REMOVE(&sc->sc_primaries, chan, ch_link);
+	}
 	chan->ch_live = false;
 	vmbus_conn_run(sc);
 }
@@ -160,8 +168,6 @@ vmbus_dev_work(struct vmbus_channel *chan)
 {
 	struct vmbus_softc *sc = chan->ch_sc;
 
-	if (chan->ch_revoked || chan->ch_broken)
-		vmbus_dev_tell(chan);
 	if (chan->ch_primary != NULL) {
 		mtx_lock(&sc->sc_lock);
 		if (chan->ch_live)
@@ -221,6 +227,7 @@ vmbus_dev_slot(struct vmbus_softc *sc, uint32_t relid)
 		mtx_init(&chan->ch_txlock, "vmbus tx", NULL, MTX_DEF);
 		TASK_INIT(&chan->ch_task, 0, vmbus_chan_task, chan);
 		TASK_INIT(&chan->ch_devtask, 0, vmbus_dev_task, chan);
+		TASK_INIT(&chan->ch_gonetask, 0, vmbus_dev_gone_task, chan);
 		sc->sc_slot[relid] = chan;
 	}
 	return (chan);
@@ -300,6 +307,7 @@ vmbus_dev_rescind(struct vmbus_softc *sc, struct hvk_client_chan *cc)
 		return;
 	}
 	chan->ch_revoked = 1;
+	taskqueue_enqueue(sc->sc_gonetq, &chan->ch_gonetask);
 	vmbus_dev_kick(chan);
 	wakeup(chan);
 }
@@ -308,7 +316,7 @@ void
 vmbus_dev_broken(struct vmbus_channel *chan)
 {
 
-	vmbus_dev_kick(chan);
+	taskqueue_enqueue(chan->ch_sc->sc_gonetq, &chan->ch_gonetask);
 }
 
 int

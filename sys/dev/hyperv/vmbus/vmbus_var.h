@@ -67,6 +67,7 @@ struct vmbus_channel {
 
 	/* device task: under sc_lock */
 	struct task		 ch_devtask;
+	struct task		 ch_gonetask;
 	bool			 ch_live;	/* offered, not yet released */
 	bool			 ch_devbusy;	/* its task runs now */
 	bool			 ch_devagain;	/* ... and must run once more */
@@ -77,6 +78,7 @@ struct vmbus_channel {
 	bool			 ch_told;	/* `gone' was called */
 
 	/* open state */
+	bool			 ch_claimed;	/* being opened or closed */
 	bool			 ch_opened;
 	int			 ch_cpu;
 	struct taskqueue * volatile ch_tq;	/* NULL: no events wanted */
@@ -141,7 +143,8 @@ struct vmbus_softc {
 	struct vmbus_mem	 sc_intr_mem;
 	struct vmbus_mem	 sc_monitor_mem[2]; /* from host, to host */
 	struct vmbus_pcpu	*sc_pcpu;	/* mp_maxid + 1 */
-	struct taskqueue	*sc_devtq;
+	struct taskqueue	*sc_devtq;	/* attach and detach */
+	struct taskqueue	*sc_gonetq;	/* tell drivers of the end */
 	struct vmbus_channel * volatile sc_chan[HVK_RELID_MAX + 1];	/* for interrupts */
 	struct vmbus_channel	*sc_slot[HVK_RELID_MAX + 1]; /* all */
 	struct vmbus_chan_list	 sc_primaries;
