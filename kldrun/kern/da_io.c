@@ -209,7 +209,11 @@ da_again(struct da_command *c, const struct cam_reply *r)
 	xpt_print(da->path, "CAM status: 0x%x, retrying command, %u more tries "
 	    "remain\n", c->ccb.ccb_h.status & CAM_STATUS_MASK,
 	    da_retry_count - c->retries);
-	xpt_action(&c->ccb);
+	/* What was not worth a reset may still need a moment. */
+	if ((c->ccb.ccb_h.status & CAM_STATUS_MASK) == CAM_UNREC_HBA_ERROR)
+		callout_reset(&c->later, hz / 10, da_later, c);
+	else
+		xpt_action(&c->ccb);
 	return (true);
 }
 
