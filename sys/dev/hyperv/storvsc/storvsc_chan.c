@@ -73,10 +73,8 @@ storvsc_chan_free(struct storvsc_chan *ch)
 		STAILQ_REMOVE_HEAD(&ch->ch_free, rq_link);
 		bus_dmamap_destroy(ch->ch_sc->sc_dtag, rq->rq_map);
 	}
-	if (ch->ch_queue.held == 0) {
-		free(ch->ch_reqs, M_STORVSC);
-		free(ch->ch_slots, M_STORVSC);
-	}
+	free(ch->ch_reqs, M_STORVSC);
+	free(ch->ch_slots, M_STORVSC);
 	free(ch->ch_pfn, M_STORVSC);
 	mtx_destroy(&ch->ch_mtx);
 	free(ch, M_STORVSC);
