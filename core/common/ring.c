@@ -255,7 +255,7 @@ rx_advance(struct hvk_ring_rx *rx, uint32_t bytes)
 	if ((uint32_t)(rx->limit - rx->at) > bytes)
 		rx->at += bytes;
 	else
-		rx->at += (size_t)bytes - rx->size;
+		rx->at -= rx->size - bytes;
 }
 
 /*

@@ -127,7 +127,8 @@ int	hvk_ring_rx_init(struct hvk_ring_rx *, void *hdr, void *data,
  * Queue one packet; the peer sees nothing before hvk_ring_tx_publish().
  * HVK_OK; HVK_AGAIN: no room now; HVK_RANGE: it can never fit, or the
  * arguments contradict each other; HVK_FATAL: the peer's index is broken.
- * After anything but HVK_OK the ring is as before.
+ * After anything but HVK_OK the ring is as before.  The payload of an in-band
+ * packet is an address even when its length is 0.
  */
 static inline int hvk_tx_inband(struct hvk_ring_tx *, uint64_t txid,
     bool want_completion, const void *payload, uint32_t len);
@@ -307,8 +308,7 @@ hvk_tx_plain(struct hvk_ring_tx *tx, uint16_t type, bool want_completion,
 	tx->write = end;
 	tx->room -= need;
 	tx->packets++;
-	if (hvk_likely(len != 0))
-		hvk_copy_payload(at + HVK_DESCRIPTOR_SIZE, payload, len);
+	hvk_copy_payload(at + HVK_DESCRIPTOR_SIZE, payload, len);
 	return (HVK_OK);
 }
 
@@ -324,8 +324,9 @@ static inline int
 hvk_tx_completion(struct hvk_ring_tx *tx, uint64_t txid, const void *payload,
     uint32_t len)
 {
-	return (hvk_tx_plain(tx, HVK_PKT_COMPLETION, false, txid, payload,
-	    len));
+	/* An empty completion may come without an address. */
+	return (hvk_tx_plain(tx, HVK_PKT_COMPLETION, false, txid,
+	    len != 0 ? payload : tx, len));
 }
 
 static inline bool
