@@ -327,6 +327,11 @@ server_ask_device(struct hvk_server *s, enum hvk_server_event_kind kind,
 	struct ask *ask;
 	uint32_t at;
 
+	/* A host that resets again and again says so once. */
+	if (kind == HVK_SERVER_DISCONNECT && s->asks.count > 0 &&
+	    server_ask(s, (s->asks.head + s->asks.count - 1) %
+	    s->at.ask_cap)->kind == HVK_SERVER_DISCONNECT)
+		return;
 	if (s->asks.count >= s->at.ask_cap) {
 		s->broken = true;
 		return;
