@@ -270,6 +270,28 @@ ATF_TC_BODY(busy, tc)
 	ATF_CHECK(r->now - start <= 20 * RIG_SECOND);
 	ATF_CHECK(!r->event[HVK_EVENT_GPADL_CREATED].held);
 	free(r);
+
+	/* A message without an answer has no deadline: tries are counted. */
+	r = rig_new(0);
+	rig_connect(r);
+	rig_offer(r, RIG_RELID);
+	rig_relid(r, HVK_MSG_RESCIND, RIG_RELID);
+	r->hv_status = HVK_HV_INSUFFICIENT_BUFFERS;
+	start = r->now;
+	ATF_REQUIRE_EQ(HVK_OK, hvk_client_release(&r->c, r->ch));
+	for (tries = 0; r->ch->state != HVK_CHAN_FREE; tries++) {
+		ATF_REQUIRE(tries < 1000);
+		rig_pump(r);
+		deadline = hvk_client_deadline(&r->c);
+		if (deadline == HVK_CLIENT_NEVER)
+			break;
+		r->now = deadline;
+		hvk_client_tick(&r->c, r->now);
+	}
+	ATF_CHECK_EQ(HVK_CHAN_FREE, r->ch->state);
+	ATF_CHECK(tries > 50);
+	ATF_CHECK(r->now - start <= 20 * RIG_SECOND);
+	free(r);
 }
 
 ATF_TC(offers);
