@@ -51,6 +51,44 @@ static LIST_HEAD(, bus_dma_tag) tags = LIST_HEAD_INITIALIZER(tags);
 static LIST_HEAD(, bus_dmamap) maps = LIST_HEAD_INITIALIZER(maps);
 static long maps_returned;
 
+/*
+ * Bounce pages are one pool for all tags, as a zone is in FreeBSD: a load that
+ * finds it empty fails with ENOMEM and the driver tries again later.
+ */
+#define	POOL_MAX	4096
+static struct os_lock pool_lock;
+static char *pool[POOL_MAX];
+static int pool_free, pool_made;
+
+static char *
+pool_get(void)
+{
+	char *page;
+
+	os_lock(&pool_lock);
+	page = NULL;
+	if (pool_free > 0)
+		page = pool[--pool_free];
+	else if (pool_made < POOL_MAX &&
+	    pool_made < (long)(os_guest_size() / PAGE_SIZE / 8)) {
+		page = contigmalloc(PAGE_SIZE, M_KLDRUN, M_NOWAIT, 0,
+		    ~(vm_paddr_t)0, PAGE_SIZE, 0);
+		pool_made += page != NULL;
+	}
+	os_unlock(&pool_lock);
+	return (page);
+}
+
+static void
+bounces_release(bus_dmamap_t map)
+{
+	os_lock(&pool_lock);
+	while (map->nbounce > 0)
+		pool[pool_free++] = (char *)trunc_page((vm_offset_t)
+		    map->bounces[--map->nbounce].page);
+	os_unlock(&pool_lock);
+}
+
 static int
 tag_create(bus_dma_tag_t parent, bus_size_t alignment, bus_addr_t boundary,
     bus_addr_t lowaddr, bus_addr_t highaddr, bus_size_t maxsize,
@@ -104,7 +142,6 @@ static int
 map_create(bus_dma_tag_t dmat, int flags, bus_dmamap_t *mapp)
 {
 	bus_dmamap_t map;
-	int i;
 
 	map = map_new(dmat, __builtin_return_address(0));
 	if (dmat->bounce) {
@@ -114,10 +151,6 @@ map_create(bus_dma_tag_t dmat, int flags, bus_dmamap_t *mapp)
 		    PAGE_SIZE) + 1;
 		map->bounces = os_alloc(map->maxbounce *
 		    sizeof(struct bounce));
-		for (i = 0; i < map->maxbounce; i++)
-			map->bounces[i].page = contigmalloc(PAGE_SIZE,
-			    M_KLDRUN, M_NOWAIT, 0, dmat->common.lowaddr,
-			    PAGE_SIZE, 0);
 	}
 	*mapp = map;
 	return (0);
@@ -126,8 +159,6 @@ map_create(bus_dma_tag_t dmat, int flags, bus_dmamap_t *mapp)
 static int
 map_destroy(bus_dma_tag_t dmat, bus_dmamap_t map)
 {
-	int i;
-
 	if (map == NULL)
 		return (0);
 	if (map->loaded)
@@ -136,8 +167,6 @@ map_destroy(bus_dma_tag_t dmat, bus_dmamap_t map)
 	LIST_REMOVE(map, link);
 	maps_returned++;
 	os_unlock(&dma_lock);
-	for (i = 0; i < map->maxbounce; i++)
-		free(map->bounces[i].page, M_KLDRUN);
 	atomic_subtract_int(&dmat->nmaps, 1);
 	os_free(map->bounces);
 	os_free(map->segs);
@@ -223,13 +252,13 @@ load_piece(bus_dma_tag_t dmat, bus_dmamap_t map, char *va, bus_addr_t pa,
 		if (map->nbounce == map->maxbounce)
 			return (map->maxbounce == 0 ? EINVAL : ENOMEM);
 		b = &map->bounces[map->nbounce];
-		if (b->page == NULL)
+		if ((b->page = pool_get()) == NULL)
 			return (ENOMEM);
 		off = (dmat->common.flags & BUS_DMA_KEEP_PG_OFFSET) != 0 ?
 		    pa & PAGE_MASK : 0;
 		b->orig = va;
 		b->len = len;
-		b->page = (char *)trunc_page((vm_offset_t)b->page) + off;
+		b->page += off;
 		map->nbounce++;
 		pa = pmap_kextract((vm_offset_t)b->page);
 	}
@@ -301,7 +330,7 @@ map_complete(bus_dma_tag_t dmat, bus_dmamap_t map, bus_dma_segment_t *segs,
 		if (error == 0)
 			map->loaded = true;
 		else
-			map->nbounce = 0;
+			bounces_release(map);
 	}
 	if (segs == NULL)
 		segs = map != NULL ? map->segs : dmat->segs;
@@ -314,7 +343,7 @@ map_unload(bus_dma_tag_t dmat, bus_dmamap_t map)
 	if (map == NULL)
 		return;
 	map->loaded = false;
-	map->nbounce = 0;
+	bounces_release(map);
 }
 
 static void
