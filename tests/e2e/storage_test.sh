@@ -116,7 +116,7 @@ several_body() {
 	done
 	ctl vm --json channels >channels.json || atf_fail "hvk ctl channels"
 	cat channels.json
-	open=$(jq '[.channels[] | select(.open)] | length' channels.json)
+	open=$(jq '[.channels[] | select(.state == "open")] | length' channels.json)
 	atf_check test "$open" -ge 4
 	vm_stop vm
 	echo "figure: core.multichannel $open channels open on 4 processors"
