@@ -82,10 +82,15 @@ $(B)/tests/core/%: core/tests/%.c $(CORE_LIBHVK)
 	$(CC) $(CORE_TEST_CFLAGS) -MMD -MF $@.d -o $@ $< $(CORE_LIBHVK) \
 	    $(HVK_LDFLAGS) $(CORE_TEST_LIBS)
 
-$(B)/asan/tests/core/%: core/tests/%.c $(B)/asan/lib/libhvk.a
+$(B)/asan/obj/lsan.o: core/tests/lsan.c
+	@mkdir -p $(@D)
+	$(CLANG) $(HVK_CFLAGS) -Wno-reserved-identifier -c -o $@ $<
+
+$(B)/asan/tests/core/%: core/tests/%.c $(B)/asan/lib/libhvk.a \
+		$(B)/asan/obj/lsan.o
 	@mkdir -p $(@D)
 	$(CLANG) $(CORE_TEST_CFLAGS) $(CORE_ASAN_FLAGS) -MMD -MF $@.d -o $@ $< \
-	    $(B)/asan/lib/libhvk.a $(CORE_TEST_LIBS)
+	    $(B)/asan/obj/lsan.o $(B)/asan/lib/libhvk.a $(CORE_TEST_LIBS)
 
 $(B)/tsan/tests/core/%: core/tests/%.c $(B)/tsan/lib/libhvk.a
 	@mkdir -p $(@D)

@@ -24,7 +24,6 @@ struct both {
 	void			*hdr;
 	void			*data;
 	uint64_t		signals __attribute__((__aligned__(128)));
-	uint32_t		kept __attribute__((__aligned__(128)));
 };
 
 static void *
@@ -88,12 +87,7 @@ hvk_receive(void *arg, void *to, uint32_t len, unsigned int n)
 	}
 	if (i != 0 && packet.len < len)
 		abort();
-	/* As a driver does: give back when drained, or when it is much. */
-	r->kept += i * len;
-	if (i < n || r->kept > RING_BYTES / 8) {
-		(void)hvk_ring_rx_release(&r->rx);
-		r->kept = 0;
-	}
+	(void)hvk_ring_rx_release(&r->rx);
 	return (i);
 }
 

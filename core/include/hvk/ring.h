@@ -393,7 +393,7 @@ hvk_ring_rx_next(struct hvk_ring_rx *rx, void *buf, uint32_t cap,
 		return (hvk_rx_bad(rx, total));
 
 	packet->type = (uint16_t)head;
-	packet->want_completion = (head >> 48 & HVK_PKT_WANT_COMPLETION) != 0;
+	packet->want_completion = head >> 48 & HVK_PKT_WANT_COMPLETION;
 	packet->payload = copy + off;
 	packet->len = total - off;
 	packet->nranges = 0;
