@@ -241,7 +241,9 @@ struct hvk_server_out {
 /*
  * Look at the next message for the guest without taking it: true if there is
  * one.  The answer may change between two calls (messages of a reserved channel
- * go first), so deliver and call hvk_server_sent() before any other call.
+ * go first), so deliver and call hvk_server_sent() before any other call.  A
+ * message for a VP whose message page is off may be dropped: call
+ * hvk_server_sent() all the same, since nobody is there who could wait for it.
  */
 bool	hvk_server_next(struct hvk_server *, struct hvk_server_out *);
 
