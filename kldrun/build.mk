@@ -98,3 +98,25 @@ $(B)/bin/kldrun: $(KLD_LINUX_OBJ) $(KLD)/kpi.o $(KLD)/exports.o $(KLD)/libc.o
 	$(CC) -no-pie $(KLD_SAN) -o $@ $^ -ljansson -lpthread
 
 -include $(KLD_KERN_OBJ:.o=.d) $(KLD_LINUX_OBJ:.o=.d)
+
+# Tests: a module of our own, in three builds, and the program that runs them.
+KLDTEST :=	$(B)/tests/kldrun
+KLDTEST_CFLAGS := $(FBSD_DEFS) -std=gnu17 -O2 -g -mcmodel=kernel -mno-red-zone \
+		-mno-mmx -mno-sse -msoft-float -fno-pic -fno-common \
+		-fno-omit-frame-pointer -Wall -Wextra -Werror \
+		-Wno-unused-parameter -Wno-missing-field-initializers \
+		-Wno-pointer-sign -Wno-gnu $(FBSD_INCLUDES)
+KLDTEST_MODS :=	$(KLDTEST)/kldtest.ko $(KLDTEST)/missing.ko \
+		$(KLDTEST)/depends.ko
+TEST_PROGRAMS += $(KLDTEST)/kldrun_test
+
+$(KLDTEST)/missing.ko: KLDTEST_CFLAGS += -DKLDTEST_MISSING
+$(KLDTEST)/depends.ko: KLDTEST_CFLAGS += -DKLDTEST_DEPENDS
+$(KLDTEST_MODS): tests/kldrun/kldtest.c | cross-headers
+	@mkdir -p $(@D)
+	$(CLANG) $(KLDTEST_CFLAGS) -c -o $@ $<
+
+$(KLDTEST)/kldrun_test: tests/kldrun/kldrun_test.c $(KLDTEST_MODS) \
+		$(B)/bin/kldrun
+	$(CC) $(HVK_CFLAGS) -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
+	    -DMODDIR='"$(CURDIR)/$(KLDTEST)"' -o $@ $< -latf-c
