@@ -241,18 +241,16 @@ FEATURE_TEST(event_flags, "a flag that is set already interrupts no more",
 	ATF_CHECK(!hvk_hv_signal(&b.hv, 1, 16, 1, &b.view, &irq));
 }
 
-static struct bench *shared;
-
 static void *
 signal_many(void *arg)
 {
+	struct bench *b = arg;
 	struct hvk_hv_irq irq;
 	uintptr_t n = 0;
 	uint32_t i;
 
 	for (i = 0; i < 2048; i++)
-		n += hvk_hv_signal(&shared->hv, 1, 2, i, &shared->view, &irq);
-	(void)arg;
+		n += hvk_hv_signal(&b->hv, 1, 2, i, &b->view, &irq);
 	return ((void *)n);
 }
 
@@ -267,12 +265,11 @@ FEATURE_TEST(event_flags_from_many_threads,
 
 	bench_init(&b);
 	synic_on(&b);
-	shared = &b;
 	for (round = 0; round < 50; round++) {
 		memset(b.view.base + 0x11000, 0, 4096);
 		for (i = 0, sum = 0; i < 4; i++)
 			ATF_REQUIRE_EQ(0, pthread_create(&thread[i], NULL,
-			    signal_many, NULL));
+			    signal_many, &b));
 		for (i = 0; i < 4; i++) {
 			ATF_REQUIRE_EQ(0, pthread_join(thread[i], &n));
 			sum += (uintptr_t)n;
