@@ -9,7 +9,14 @@
  * its list of test cases, which is not what these tests are about.
  */
 
+const char	*__lsan_default_options(void);
 const char	*__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_options(void)
+{
+	return ("print_suppressions=0");
+}
 
 const char *
 __lsan_default_suppressions(void)

@@ -9,6 +9,7 @@ object() {
 	command -v objdump > /dev/null || atf_skip "objdump is not installed"
 	command -v "$1" > /dev/null || atf_skip "$1 is not installed"
 	[ "$(uname -m)" = x86_64 ] || atf_skip "counts x86-64 instructions"
+	: > code
 	for source in core/tests/ring_object core/common/ring \
 	    core/common/packet; do
 		"$1" -std=c11 -O2 -ffreestanding -I "$top/core/include" -c \
