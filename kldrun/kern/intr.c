@@ -16,7 +16,9 @@
 #include "kern.h"
 #include <sys/bus.h>
 #include <sys/smp.h>
+#include <machine/cpufunc.h>
 #include <machine/frame.h>
+#include <machine/md_var.h>
 #include <machine/intr_machdep.h>
 #include <vm/vm.h>
 #include <vm/pmap.h>
@@ -88,6 +90,24 @@ pmap_pti_add_kva(vm_offset_t sva, vm_offset_t eva, bool exec)
 void
 pmap_pti_remove_kva(vm_offset_t sva, vm_offset_t eva)
 {
+}
+
+/* MSR access that reports #GP instead of taking it. */
+int
+rdmsr_safe(u_int msr, uint64_t *val)
+{
+	os_u64 v;
+	int fault;
+
+	fault = os_rdmsr(PCPU_GET(cpuid), msr, &v);
+	*val = v;
+	return (fault ? EFAULT : 0);
+}
+
+int
+wrmsr_safe(u_int msr, uint64_t newval)
+{
+	return (os_wrmsr(PCPU_GET(cpuid), msr, newval) ? EFAULT : 0);
 }
 
 void

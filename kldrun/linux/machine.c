@@ -237,12 +237,10 @@ os_interrupt_wait(int cpu, os_u64 vectors[4])
 	int i;
 
 	/* The host keeps its eventfds non-blocking, and they are its own. */
-	while (read(irq_fd[cpu], &n, sizeof(n)) != sizeof(n)) {
-		if (errno == EAGAIN)
-			(void)os_fd_poll_in(irq_fd[cpu], 0);
-		else if (errno != EINTR)
+	do
+		if (os_fd_poll_in(irq_fd[cpu], 0) < 0)
 			return (-1);
-	}
+	while (read(irq_fd[cpu], &n, sizeof(n)) != sizeof(n));
 	for (i = 0; i < 4; i++)
 		vectors[i] = atomic_exchange_explicit(
 		    &shared->vcpu[cpu].irr[i], 0, memory_order_acquire);
