@@ -258,7 +258,7 @@ FEATURE_TEST(event_flags_from_many_threads,
     "each flag interrupts exactly once whoever sets it", "core.signal")
 {
 	pthread_t thread[4];
-	struct bench b;
+	static struct bench b;	/* the threads see it too */
 	uintptr_t sum = 0;
 	void *n;
 	unsigned i, round;
