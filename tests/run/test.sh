@@ -27,7 +27,7 @@ echo "test: building programs, modules, sanitizer variants and fuzz targets"
 mkdir -p build
 if ! make --no-print-directory -j"$jobs" tests-built >build/test-build.log 2>&1
 then
-	grep -E -m 40 'error|warning|\*\*\*|undefined' build/test-build.log ||
+	grep -E -m 40 'error: |undefined reference|^make.*\*\*\*' build/test-build.log ||
 	    tail -n 40 build/test-build.log
 	stop "the build failed; the whole log is build/test-build.log"
 fi
