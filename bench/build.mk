@@ -41,3 +41,5 @@ $(BENCH_RING)/%.o: core/common/%.c core/include/hvk/ring.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -Wall -Wextra -Werror $(BENCH_CFLAGS) -Icore/include \
 	    -c -o $@ $<
+
+-include bench/storage/build.mk
