@@ -97,6 +97,14 @@ $(B)/bin/kldrun: $(KLD_LINUX_OBJ) $(KLD)/kpi.o $(KLD)/exports.o $(KLD)/libc.o
 	@mkdir -p $(@D)
 	$(CC) -no-pie $(KLD_SAN) -o $@ $^ -ljansson -lpthread
 
+# The same with AddressSanitizer's run-time library, for modules-asan; linked
+# in, so that modules below 2 GiB reach it.
+$(B)/bin/kldrun-asan: $(KLD_LINUX_OBJ) $(KLD)/kpi.o $(KLD)/exports.o \
+		$(KLD)/libc.o
+	@mkdir -p $(@D)
+	$(CC) -no-pie -fsanitize=address -static-libasan -rdynamic -o $@ $^ \
+	    -ljansson -lpthread
+
 -include $(KLD_KERN_OBJ:.o=.d) $(KLD_LINUX_OBJ:.o=.d)
 
 # Tests: a module of our own, in three builds, and the program that runs them.
@@ -107,16 +115,19 @@ KLDTEST_CFLAGS := $(FBSD_DEFS) -std=gnu17 -O2 -g -mcmodel=kernel -mno-red-zone \
 		-Wno-unused-parameter -Wno-missing-field-initializers \
 		-Wno-pointer-sign -Wno-gnu $(FBSD_INCLUDES)
 KLDTEST_MODS :=	$(KLDTEST)/kldtest.ko $(KLDTEST)/missing.ko \
-		$(KLDTEST)/depends.ko
+		$(KLDTEST)/depends.ko $(KLDTEST)/asan.ko
 TEST_PROGRAMS += $(KLDTEST)/kldrun_test
 
 $(KLDTEST)/missing.ko: KLDTEST_CFLAGS += -DKLDTEST_MISSING
+$(KLDTEST)/asan.ko: KLDTEST_CFLAGS += -fsanitize=kernel-address \
+		-mllvm -asan-instrumentation-with-call-threshold=0 \
+		-mllvm -asan-globals=0 -mllvm -asan-stack=0
 $(KLDTEST)/depends.ko: KLDTEST_CFLAGS += -DKLDTEST_DEPENDS
 $(KLDTEST_MODS): tests/kldrun/kldtest.c | cross-headers
 	@mkdir -p $(@D)
 	$(CLANG) $(KLDTEST_CFLAGS) -c -o $@ $<
 
 $(KLDTEST)/kldrun_test: tests/kldrun/kldrun_test.c $(KLDTEST_MODS) \
-		$(B)/bin/kldrun
+		$(B)/bin/kldrun $(B)/bin/kldrun-asan
 	$(CC) $(HVK_CFLAGS) -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
 	    -DMODDIR='"$(CURDIR)/$(KLDTEST)"' -o $@ $< -latf-c

@@ -55,6 +55,10 @@ void os_free(void *p);
 /* Zero-filled address space that costs nothing until touched. */
 void *os_reserve(os_u64 size);
 
+/* Memory that modules must not touch, where AddressSanitizer is built in. */
+void os_poison(const void *p, os_u64 len);
+void os_unpoison(const void *p, os_u64 len);
+
 /* Guest memory: [0, size) is mapped at os_guest_base(). */
 os_u8 *os_guest_base(void);
 os_u64 os_guest_size(void);

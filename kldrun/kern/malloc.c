@@ -264,6 +264,7 @@ small_alloc(size_t size, struct malloc_type *type, void *caller)
 		s->listed = false;
 	}
 	p = s->base + ((size_t)(it - s->items) << (class + MIN_SHIFT));
+	os_unpoison(p, (size_t)1 << (class + MIN_SHIFT));
 	if (it->size != 0)
 		check_freed(p, (size_t)1 << (class + MIN_SHIFT), it);
 	it->type = type;
@@ -271,6 +272,7 @@ small_alloc(size_t size, struct malloc_type *type, void *caller)
 	it->size = size;
 	os_unlock(&c->lock);
 	memset(p + size, GUARD_BYTE, ((size_t)1 << (class + MIN_SHIFT)) - size);
+	os_poison(p + size, ((size_t)1 << (class + MIN_SHIFT)) - size);
 	return (p);
 }
 
@@ -301,7 +303,9 @@ small_free(struct slab *s, char *p)
 	for (i = it->size; i < full; i++)
 		if ((u_char)p[i] != GUARD_BYTE)
 			bad_free(p, "was written past its end", it);
+	os_unpoison(p, full);
 	memset(p, FREE_BYTE, full < FREE_CHECK ? full : FREE_CHECK);
+	os_poison(p, full);
 	it->type = NULL;
 	it->next = s->first_free;
 	s->first_free = it - s->items + 1;
@@ -324,6 +328,8 @@ pages_alloc(size_t size, struct malloc_type *type, void *caller, u_long lo,
 	if (pg == NULL)
 		return (NULL);
 	pg->item = (struct item){ type, caller, size, 0 };
+	os_unpoison(page_address(pg), size);
+	os_poison(page_address(pg) + size, round_page(size) - size);
 	return (page_address(pg));
 }
 
@@ -381,6 +387,7 @@ free_common(void *p, struct malloc_type *type)
 		small_free(pg->slab, p);
 	else if (pg != NULL && pg->kind == PG_RUN && page_address(pg) == p) {
 		pg->item.type = NULL;
+		os_poison(p, (u_long)pg->npages * PAGE_SIZE);
 		run_free(pg);
 	} else
 		panic("free: %p was not allocated or is free already", p);

@@ -11,6 +11,7 @@
  * relocation.
  */
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -266,6 +267,11 @@ find_global(const char *name, uintptr_t *value)
 			*value = (uintptr_t)e->addr;
 			return (true);
 		}
+	/* Modules built with AddressSanitizer, in a kldrun that has it */
+	if (strncmp(name, "__asan_", 7) == 0) {
+		*value = (uintptr_t)dlsym(RTLD_DEFAULT, name);
+		return (*value != 0);
+	}
 	return (false);
 }
 

@@ -15,7 +15,8 @@
 
 #include "linux.h"
 
-#define	GUEST_BASE	0x100000000ul
+/* Where AddressSanitizer's shadow is not. */
+#define	GUEST_BASE	0x200000000000ul
 #define	LOW_BASE	0x60000000ul
 #define	LOW_MAX		(256ul << 20)
 #define	MEM_MIN		(32ul << 20)

@@ -239,6 +239,35 @@ os_reserve(os_u64 size)
 	return (p);
 }
 
+/* Only a build with AddressSanitizer has these. */
+void __asan_poison_memory_region(const volatile void *, size_t)
+    __attribute__((weak));
+void __asan_unpoison_memory_region(const volatile void *, size_t)
+    __attribute__((weak));
+
+/* Faults are kldrun's to handle, and malloc(9) reports its own leaks. */
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+	return ("detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigill=0:"
+	    "handle_sigfpe=0:handle_abort=0:use_sigaltstack=0:exitcode=66");
+}
+
+void
+os_poison(const void *p, os_u64 len)
+{
+	if (__asan_poison_memory_region != NULL)
+		__asan_poison_memory_region(p, len);
+}
+
+void
+os_unpoison(const void *p, os_u64 len)
+{
+	if (__asan_unpoison_memory_region != NULL)
+		__asan_unpoison_memory_region(p, len);
+}
+
 void
 os_console_write(const char *s, os_u64 len)
 {
@@ -274,15 +303,16 @@ os_unix_listen(const char *path)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;
 
-	if (strlen(path) >= sizeof(sun.sun_path))
+	/* It gets its name when it answers, so that to see it is to reach it. */
+	if (snprintf(sun.sun_path, sizeof(sun.sun_path), "%s~", path) >=
+	    (int)sizeof(sun.sun_path))
 		return (-1);
-	strcpy(sun.sun_path, path);
-	unlink(path);
+	unlink(sun.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return (-1);
 	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 ||
-	    listen(fd, 64) != 0) {
+	    listen(fd, 64) != 0 || rename(sun.sun_path, path) != 0) {
 		close(fd);
 		return (-1);
 	}

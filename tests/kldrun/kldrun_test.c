@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 static char output[65536];
+static const char *variant = "";	/* or "-asan" */
 
 /* Runs kldrun with arguments; its exit status, its output in `output`. */
 static int
@@ -24,7 +25,8 @@ kldrun(const char *args)
 	FILE *f;
 	int status;
 
-	snprintf(cmd, sizeof(cmd), "timeout 60 %s %s 2>&1", KLDRUN, args);
+	snprintf(cmd, sizeof(cmd), "timeout 60 %s%s %s 2>&1", KLDRUN, variant,
+	    args);
 	f = popen(cmd, "r");
 	ATF_REQUIRE(f != NULL);
 	n = fread(output, 1, sizeof(output) - 1, f);
@@ -127,6 +129,17 @@ CASE(msr, "An MSR of Hyper-V faults where there is no Hyper-V")
 	expect("panic: general protection fault\n");
 }
 
+CASE(asan, "A module built with AddressSanitizer is caught in the act")
+{
+	variant = "-asan";
+	ATF_CHECK_EQ(0, kldrun("--once " MODDIR "/asan.ko"));
+	expect_checks();
+	ATF_CHECK_EQ(66, kldrun("--once --env hw.kldtest.mode=overrun " MODDIR
+	    "/asan.ko"));
+	expect("ERROR: AddressSanitizer: ");
+	expect("WRITE of size 1");
+}
+
 CASE(missing_symbol, "An import that kldrun lacks is one line with its name")
 {
 	ATF_CHECK_EQ(2, kldrun("--once " MODDIR "/missing.ko"));
@@ -195,6 +208,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, sleep_locked);
 	ATF_TP_ADD_TC(tp, fault);
 	ATF_TP_ADD_TC(tp, msr);
+	ATF_TP_ADD_TC(tp, asan);
 	ATF_TP_ADD_TC(tp, missing_symbol);
 	ATF_TP_ADD_TC(tp, missing_module);
 	ATF_TP_ADD_TC(tp, not_a_module);

@@ -56,7 +56,7 @@ CFLAGS+=	-mgeneral-regs-only -ffixed-x18 -fPIC
 .if ${SAN:U} == "address"
 SANITIZE=	-fsanitize=kernel-address \
 		-mllvm -asan-instrumentation-with-call-threshold=0 \
-		-mllvm -asan-globals=0
+		-mllvm -asan-globals=0 -mllvm -asan-stack=0
 .endif
 
 OBJS+=		${SRCS:N*.h:N*.inc:R:S/$/.o/g}
