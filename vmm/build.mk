@@ -20,3 +20,16 @@ $(B)/bin/hvk: $(VMM_OBJS) $(B)/lib/libhvk.a
 
 vmm: $(B)/bin/hvk
 .PHONY: vmm
+
+# The guest that misbehaves, and the test that runs the host against it.
+VMM_TESTS := $(patsubst vmm/tests/%.c,%,$(wildcard vmm/tests/*_test.c))
+TEST_PROGRAMS += $(VMM_TESTS:%=$(B)/tests/vmm/%)
+
+$(VMM_TESTS:%=$(B)/tests/vmm/%): $(B)/tests/vmm/%: vmm/tests/%.c \
+		$(B)/tests/vmm/fakekld $(B)/bin/hvk
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -DHVK_BUILD='"$(abspath $(B))"' -o $@ $< -latf-c
+
+$(B)/tests/vmm/fakekld: vmm/tests/fakekld.c vmm/include/hvk/kld.h
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -Ivmm/include -o $@ $<
