@@ -5,6 +5,29 @@
 # the whole controller is taken away, guests of every version, hosts and guests
 # that die.
 
+# load_start VM DISK: fio in the background, checking what it reads.
+load_start() {
+	fio --name=load --ioengine=nbd --uri="$(uri "$1" "$2")" --rw=randrw \
+	    --bs=16k --iodepth=16 --size=16M --time_based --runtime=200 \
+	    --verify=crc32c --verify_fatal=1 --output-format=json \
+	    --output=load.json >load.log 2>&1 &
+	load=$!
+}
+
+# load_stop: the requests it did; it must still have been running.
+load_stop() {
+	kill -0 $load 2>/dev/null || { cat load.log; atf_fail "fio ended early"; }
+	# It may have begun a moment ago only.
+	sleep 0.5
+	kill -INT $load
+	wait $load || true
+	sed -i -n '/^{/,$p' load.json
+	requests=$(jq '[.jobs[] | .read.total_ios + .write.total_ios] | add' load.json)
+	atf_check test "$requests" -gt 0
+	atf_check -o inline:'0\n' jq \
+	    '[.jobs[].error | select(. != 0 and . != 4)] | length' load.json
+}
+
 new_case hotplug "a disk comes and goes under load, with the same name and content" \
     "stor.hotplug"
 hotplug_body() {

@@ -127,7 +127,7 @@ new_case vhdx "a VHDX through qemu-nbd as the host's back-end"
 vhdx_body() {
 	make_disk content.img 32
 	atf_check -o ignore qemu-img convert -f raw -O vhdx content.img disk.vhdx
-	qemu-nbd --persistent -f vhdx -k "$PWD/vhdx.sock" disk.vhdx \
+	qemu-nbd --persistent --shared=8 -f vhdx -k "$PWD/vhdx.sock" disk.vhdx \
 	    >qemu-nbd.log 2>&1 &
 	server=$!
 	wait_for 10 "qemu-nbd" test -S vhdx.sock || atf_fail "qemu-nbd"

@@ -13,6 +13,7 @@ hvk=build/bin/hvk
 
 kyua --logfile=build/kyua.log -c none report -r "$1" --verbose \
     --results-filter=passed,failed,broken | awk '
+BEGIN { OFS = "\t" }
 function done_case(	i, n, list, key) {
 	n = split(features, list, / +/)
 	for (i = 1; i <= n; i++) {
@@ -53,14 +54,15 @@ END {
 	done_case()
 	for (key in seen) {
 		split(key, part, " ")
+		text = passed[key] (passed[key] == 1 ? " test" : " tests")
+		if (key in figure)
+			text = figure[key]
 		if (key in failed)
-			printf("%s\t%s\tfailed\t-\t%s\n", part[1], part[2], failed[key])
-		else
-			printf("%s\t%s\tyes\t%s\t%s\n", part[1], part[2],
-			    key in figure ? figure[key] :
-			    passed[key] (passed[key] == 1 ? " test" : " tests"),
-			    proof[key])
+			print part[1], part[2], "failed", "-", failed[key]
+		else if (key in proof)
+			print part[1], part[2], "yes", text, proof[key]
 	}
-}' | sort | while IFS='	' read -r id engine state figure name; do
+}' | sort >"$1.proofs"
+while IFS='	' read -r id engine state figure name; do
 	$hvk proof "$id" "$engine" "$state" "$figure" "$name" || exit 1
-done
+done <"$1.proofs"
