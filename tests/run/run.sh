@@ -126,7 +126,7 @@ write_verify() {
 fio_run() {
 	name=$1 offset=$2 size=$3
 	shift 3
-	fio --name="$name" --ioengine=nbd --uri="$(uri "$vm" da0)" \
+	fio --name="$name" --aux-path="$work" --ioengine=nbd --uri="$(uri "$vm" da0)" \
 	    --offset="${offset}M" --size="${size}M" --iodepth=16 \
 	    --output-format=json --output="$work/$name.json" "$@" \
 	    >"$work/$name.log" 2>&1 || {
@@ -137,10 +137,19 @@ fio_run() {
 	    fail "fio $name reports errors"
 }
 
-# Sub-channels that carried requests, and signals for each 1,000 packets.
+# Channels that carried requests, and interrupts for each 1,000 answers.
 figures_of_channels() {
-	ctl "$vm" --json channels >"$work/channels.json"
-	say "channels: $(jq -c . "$work/channels.json" | cut -c1-300)"
+	ctl "$vm" --json stat >"$work/stat.json"
+	jq -r '.channels[] | "   channel \(.index): \(.rx_packets) requests, \(.tx_packets) answers, \(.signals) interrupts, ring full \(.tx_full) times"' \
+	    "$work/stat.json"
+	busy=$(jq '[.channels[] | select(.rx_packets > 100)] | length' "$work/stat.json")
+	rate=$(jq '[.channels[].signals] as $s | [.channels[].tx_packets] as $p |
+	    ($s | add) * 1000 / ($p | add) | floor' "$work/stat.json")
+	[ "$busy" -ge 2 ] || fail "only $busy channel carried requests"
+	[ "$rate" -lt 1000 ] || fail "$rate interrupts for 1,000 answers"
+	proof stor.subchannel "$busy channels carried requests" "hvk ctl stat"
+	proof core.multichannel "$busy channels on 2 processors" "hvk ctl stat"
+	proof core.signal "$rate interrupts per 1000 answers" "hvk ctl stat"
 }
 
 trim() {
@@ -176,7 +185,7 @@ grow() {
 hotplug() {
 	step "add and remove a second disk $cycles times, da0 under load"
 	make_disk "$work/second.img" 16
-	fio --name=load --ioengine=nbd --uri="$(uri "$vm" da0)" \
+	fio --name=load --aux-path="$work" --ioengine=nbd --uri="$(uri "$vm" da0)" \
 	    --offset="$((size_mb / 2))M" --size="$((size_mb / 2 - 2))M" \
 	    --rw=randrw --bs=16k --iodepth=16 --time_based --runtime=600 \
 	    --verify=crc32c --verify_fatal=1 --output-format=json \
@@ -218,7 +227,26 @@ shut_down() {
 	unfollow_console
 	cmp -n $((size_mb / 2 << 20)) "$img" "$work/before.img" ||
 	    fail "the first partition changed"
+	proof core.unload "$(sed -n 's/^kldrun: nothing leaked: //p' "$vm/console.log")" "shutdown"
 	say "the guest unloaded, nothing leaked, the ext4 partition is untouched"
+}
+
+versions() {
+	step "every version of the bus: boot, copy 16 MiB, shut down"
+	n=0
+	for version in 2.4 3.0 4.0 4.1 5.0 5.1 5.2 5.3 6.0; do
+		v=$work/v$version
+		vm_start "$v" --version-max $version "$work/second.img"
+		guest_sysctl "$v" dev.vmbus.0.version | grep -q " $version\$" ||
+		    fail "the guest does not speak $version"
+		nbdcopy "$(uri "$v" da0)" "$work/second.copy"
+		cmp "$work/second.img" "$work/second.copy" ||
+		    fail "da0 differs on version $version"
+		vm_stop "$v"
+		n=$((n + 1))
+	done
+	say "2.4 to 6.0: $n versions agreed, da0 the same on each"
+	proof core.versions "$n versions, 16 MiB each" "--version-max"
 }
 
 matrix() {
@@ -237,4 +265,5 @@ trim
 grow
 hotplug
 shut_down
+versions
 matrix
