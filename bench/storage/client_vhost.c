@@ -119,7 +119,7 @@ spawn(const char *path, const char *socket)
 
 	if (path == NULL)
 		snprintf(node, sizeof(node), "driver=null-co,node-name=n,"
-		    "size=1T,read-zeroes=off");
+		    "size=1099511627776,read-zeroes=off");
 	else
 		snprintf(node, sizeof(node), "driver=file,node-name=n,"
 		    "aio=io_uring,filename=%s", path);

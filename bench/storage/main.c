@@ -5,12 +5,13 @@
  *
  * Storage benchmark, S1 to S3: our client and provider against
  * qemu-storage-daemon with a client of the same shape, in interleaved rounds;
- * the median of the rounds' ratios counts.  Bare fio is run by the script.
+ * the median of the rounds' ratios counts.  fio has its turn in S2.
  *
- * Usage: storage DIR ROUNDS SECONDS [FIO_IOPS]; a file of 64 MiB in DIR is
+ * Usage: storage DIR ROUNDS SECONDS [SCRATCH]; files of 64 MiB in SCRATCH are
  * made for S2.  Prints a table; writes DIR/storage.json.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,14 +119,40 @@ report(const char *id, const char *name, double value, const char *unit,
 	    peer_value));
 }
 
+/* What fio's io_uring engine makes of such a file, alone. */
+static double
+fio_iops(const char *path, double seconds)
+{
+	char cmd[1024], line[8192], *at = line;
+	FILE *f;
+	int i;
+
+	snprintf(cmd, sizeof(cmd), "fio --minimal --name=bare --rw=randread "
+	    "--ioengine=io_uring --bs=4k --iodepth=32 --filename=%s "
+	    "--time_based --runtime=%dms", path, (int)(seconds * 1000));
+	f = popen(cmd, "r");
+	if (f == NULL)
+		return (0);
+	line[0] = '\0';
+	if (fgets(line, sizeof(line), f) == NULL)
+		line[0] = '\0';
+	(void)pclose(f);
+	for (i = 0; i < 7 && at != NULL; i++) {
+		at = strchr(at, ';');
+		if (at != NULL)
+			at++;
+	}
+	return (at != NULL ? atof(at) : 0);
+}
+
 /* One load on both sides, in turn. */
 static int
 contest(const char *id, const char *what, const struct load *l, int rounds,
-    double target, double fio)
+    double target, const char *fio)
 {
 	double ours[ROUNDS_MAX], p99[ROUNDS_MAX], p99_peer[ROUNDS_MAX];
 	double peer[ROUNDS_MAX], ratio[ROUNDS_MAX], kicks[ROUNDS_MAX];
-	double wakes[ROUNDS_MAX], wakes_peer[ROUNDS_MAX], mine;
+	double wakes[ROUNDS_MAX], wakes_peer[ROUNDS_MAX], bare[ROUNDS_MAX];
 	struct result a, b;
 	char name[64];
 	int i;
@@ -146,19 +173,23 @@ contest(const char *id, const char *what, const struct load *l, int rounds,
 		kicks[i] = (double)a.kicks / (double)a.ios;
 		wakes[i] = (double)a.wakes / (double)a.ios;
 		wakes_peer[i] = (double)b.wakes / (double)b.ios;
+		if (fio != NULL && (bare[i] = ours[i] /
+		    fio_iops(fio, l->seconds)) > 1e6) {
+			fprintf(stderr, "storage: fio does not run\n");
+			return (-1);
+		}
 		p99[i] = a.p99_us;
 		p99_peer[i] = b.p99_us;
 	}
 	snprintf(name, sizeof(name), "%s QD%u %s", what, l->depth,
 	    l->sleep ? "sleep" : "poll");
-	mine = median(ours, rounds);
 	printf("    %-32s %12.0f IOPS, p99 %.1f us; peer %.0f IOPS, p99 "
-	    "%.1f us\n", name, mine, median(p99, rounds),
+	    "%.1f us\n", name, median(ours, rounds), median(p99, rounds),
 	    median(peer, rounds), median(p99_peer, rounds));
 	report(id, name, median(ratio, rounds), "x", target, "higher",
 	    "qemu-storage-daemon", 1);
-	if (fio > 0)
-		report(id, name, mine / fio, "x", 0.85, "higher",
+	if (fio != NULL)
+		report(id, name, median(bare, rounds), "x", 0.85, "higher",
 		    "fio io_uring", 1);
 	if (!l->sleep)
 		return (0);
@@ -194,31 +225,53 @@ make_file(const char *path)
 	return (close(fd));
 }
 
+/*
+ * Hosts on one processor, clients on the other, for both sides: a client that
+ * polls on its host's processor would measure the scheduler.
+ */
+static void
+stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
 static int
 area(const char *id, const char *what, const char *path, const char *sock,
-    const struct load *loads, int n, int rounds, double target, double fio)
+    const struct load *loads, int n, int rounds, double target)
 {
-	char copy[512];
+	char bare[512] = "", copy[512];
 	int error = 0, i;
 
-	/* Each side has a file of its own: both lock theirs. */
-	snprintf(copy, sizeof(copy), "%s.peer", path != NULL ? path : "");
-	if (path != NULL && (make_file(path) != 0 || make_file(copy) != 0))
-		return (-1);
+	/* Each has a file of its own: two of the three lock theirs. */
+	if (path != NULL) {
+		snprintf(copy, sizeof(copy), "%s.peer", path);
+		snprintf(bare, sizeof(bare), "%s.fio", path);
+		if (make_file(path) != 0 || make_file(copy) != 0 ||
+		    make_file(bare) != 0)
+			return (-1);
+	}
+	stay_on(1);
 	if (hvk_start(path) != 0)
 		return (-1);
 	if (vhost_start(path != NULL ? copy : NULL, sock) != 0) {
 		hvk_stop();
 		return (-1);
 	}
+	stay_on(0);
 	for (i = 0; i < n && error == 0; i++)
 		error = contest(id, what, &loads[i], rounds, target,
-		    loads[i].depth == 32 && !loads[i].sleep ? fio : 0);
+		    path != NULL && !loads[i].sleep ? bare : NULL);
 	vhost_stop();
 	hvk_stop();
 	if (path != NULL) {
 		(void)unlink(path);
 		(void)unlink(copy);
+		(void)unlink(bare);
 	}
 	return (error);
 }
@@ -228,23 +281,22 @@ main(int argc, char **argv)
 {
 	struct load loads[4];
 	char file[512], out[512], sock[512];
-	double fio, seconds, start;
+	double seconds, start;
 	uint64_t tsc;
 	int i, rounds;
 
 	if (argc < 4) {
 		fprintf(stderr, "usage: storage DIR ROUNDS SECONDS "
-		    "[FIO_IOPS [SCRATCH]]\n");
+		    "[SCRATCH]\n");
 		return (2);
 	}
 	rounds = atoi(argv[2]) < 1 ? 1 : atoi(argv[2]) > ROUNDS_MAX ?
 	    ROUNDS_MAX : atoi(argv[2]);
 	seconds = atof(argv[3]);
-	fio = argc > 4 ? atof(argv[4]) : 0;
 	snprintf(out, sizeof(out), "%s/storage.json", argv[1]);
-	snprintf(file, sizeof(file), "%s/hvk-bench.img", argc > 5 ? argv[5] :
+	snprintf(file, sizeof(file), "%s/hvk-bench.img", argc > 4 ? argv[4] :
 	    argv[1]);
-	snprintf(sock, sizeof(sock), "%s/hvk-bench.sock", argc > 5 ? argv[5] :
+	snprintf(sock, sizeof(sock), "%s/hvk-bench.sock", argc > 4 ? argv[4] :
 	    argv[1]);
 	start = now_s();
 	tsc = __rdtsc();
@@ -257,9 +309,8 @@ main(int argc, char **argv)
 		loads[i].seconds = seconds;
 		loads[i].blocks = FILE_BLOCKS;
 	}
-	if (area("S1", "null", NULL, sock, loads, 4, rounds, 1.0, 0) != 0 ||
-	    area("S2", "file", file, sock, loads + 2, 2, rounds, 1.2,
-	    fio) != 0)
+	if (area("S1", "null", NULL, sock, loads, 4, rounds, 1.0) != 0 ||
+	    area("S2", "file", file, sock, loads + 2, 2, rounds, 1.2) != 0)
 		return (1);
 	if (json_dump_file(all, out, JSON_INDENT(1)) != 0) {
 		fprintf(stderr, "storage: cannot write %s\n", out);

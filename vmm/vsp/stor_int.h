@@ -74,6 +74,7 @@ struct stor_worker {
 	pthread_t	thread;
 	bool		primary;
 	bool		broken;
+	bool		unpublished;	/* replies are in the ring */
 	bool		waiting;	/* for room in the ring */
 	_Atomic bool	stop;
 	_Atomic uint32_t notices;	/* bit: vstor operation to tell */
@@ -137,7 +138,9 @@ void	stor_io_packet(struct stor_worker *, struct stor_slot *,
 	    const struct hvk_packet *);
 void	stor_use_refresh(struct stor_worker *);
 
-/* stor_reply.c: send what is ready; true if something was sent. */
+/* stor_reply.c */
+void	stor_reply(struct stor_worker *, struct stor_slot *);
+/* Send what waits and publish; true if something was sent. */
 bool	stor_reply_send(struct stor_worker *);
 void	stor_reply_notices(struct stor_worker *);
 

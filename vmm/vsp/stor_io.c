@@ -111,7 +111,7 @@ slot_ready(struct stor_slot *s)
 	if (s->req.action == HVK_STORVSP_NOTHING)
 		stor_slot_free(w, s);
 	else
-		stor_list_add(&w->ready, s);
+		stor_reply(w, s);
 }
 
 static void

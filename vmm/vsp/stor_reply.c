@@ -10,9 +10,6 @@
 
 #include "stor_int.h"
 
-/* Bytes in the ring of the largest reply. */
-#define	REPLY_BYTES	(16u + sizeof(struct hvk_vstor_packet))
-
 static int
 send_reply(struct stor_worker *w, uint64_t txid,
     const struct hvk_vstor_packet *p, uint32_t len)
@@ -64,12 +61,13 @@ send_hostile(struct stor_worker *w, struct stor_slot *s)
 		break;
 	}
 	error = send_reply(w, txid, &lie, len);
+	/* Without room the lie waits for the truth to come alone. */
 	if (error == HVK_OK && truth)
 		error = send_reply(w, s->req.txid, &s->req.packet, len);
 	return (error);
 }
 
-/* HVK_OK: the slot is no longer ours to send. */
+/* HVK_OK: sent; HVK_AGAIN: no room; HVK_STATE: it is on another list. */
 static int
 reply_one(struct stor_worker *w, struct stor_slot *s)
 {
@@ -115,31 +113,65 @@ reply_delayed(struct stor_worker *w)
 		stor_list_add(&w->delayed, s);
 }
 
+static void
+reply_broken(struct stor_worker *w)
+{
+
+	w->broken = true;
+	vmm_log("%s channel %u: the guest broke its ring; the channel is dead "
+	    "until it is opened again", w->stor->name,
+	    vmm_channel_index(w->channel));
+}
+
+/* false: no room, the slot is still the caller's. */
+static bool
+reply_try(struct stor_worker *w, struct stor_slot *s)
+{
+	int error;
+
+	error = reply_one(w, s);
+	if (error == HVK_AGAIN)
+		return (false);
+	if (error == HVK_STATE)
+		return (true);		/* delayed */
+	if (error == HVK_FATAL)
+		reply_broken(w);
+	stor_slot_free(w, s);
+	w->unpublished = true;
+	return (true);
+}
+
+/*
+ * A reply goes into the ring as soon as it is made, so that its slot, still in
+ * the processor's cache, serves the next request; the guest sees the whole
+ * batch when stor_reply_send() publishes.
+ */
+void
+stor_reply(struct stor_worker *w, struct stor_slot *s)
+{
+
+	if (w->ready.first != NULL || w->broken || !reply_try(w, s))
+		stor_list_add(&w->ready, s);
+}
+
 bool
 stor_reply_send(struct stor_worker *w)
 {
 	struct stor_slot *s;
-	bool any = false;
-	int error;
+	bool any;
 
 	reply_delayed(w);
 	while ((s = w->ready.first) != NULL && !w->broken) {
-		/* Room for the reply and a lie: both or none. */
-		if (hvk_ring_tx_room(w->tx) < 3 * (REPLY_BYTES + 8))
-			break;
 		(void)stor_list_take(&w->ready);
-		error = reply_one(w, s);
-		if (error == HVK_STATE)
+		if (reply_try(w, s))
 			continue;
-		if (error == HVK_FATAL) {
-			w->broken = true;
-			vmm_log("%s channel %u: the guest broke its ring; the "
-			    "channel is dead until it is opened again",
-			    w->stor->name, vmm_channel_index(w->channel));
-		}
-		stor_slot_free(w, s);
-		any = true;
+		if ((s->next = w->ready.first) == NULL)
+			w->ready.last = &s->next;
+		w->ready.first = s;
+		break;
 	}
+	any = w->unpublished;
+	w->unpublished = false;
 	if (any && hvk_ring_tx_publish(w->tx)) {
 		w->signals++;
 		vmm_channel_signal(w->channel);
