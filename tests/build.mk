@@ -23,5 +23,5 @@ kyuafile:
 	@tests/run/kyuafiles.sh $(B) $(KYUA_PROGRAMS)
 
 # Everything that make test runs.
-tests-built: all modules-asan m32 $(TEST_PROGRAMS) $(SAN_TESTS) \
+tests-built: all modules-asan $(B)/bin/kldrun-asan m32 $(TEST_PROGRAMS) $(SAN_TESTS) \
 		$(FUZZERS) kyuafile

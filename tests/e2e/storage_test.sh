@@ -141,6 +141,29 @@ vhdx_body() {
 	atf_check -o match:'identical' qemu-img compare -f vhdx -F raw disk.vhdx after.img
 }
 
+new_case asan "the modules under AddressSanitizer: copy, verify, plug, rescind, unload"
+asan_body() {
+	KLDRUN=$top/build/bin/kldrun-asan
+	MODULES=$top/build/modules-asan
+	make_disk disk.img 32
+	make_disk second.img 8
+	cp disk.img before.img
+	vm_start vm disk.img
+	copy_equal vm da0 before.img
+	fio_verify vm da0 32 --bsrange=4k-1m
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm disk add "$PWD/second.img,lun=3"
+	vm_wait_disk vm da1 || { vm_report vm; atf_fail "no da1"; }
+	copy_equal vm da1 second.img
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm disk remove 3
+	wait_for 20 "da1 gone" disk_gone vm da1 || atf_fail "da1 stayed"
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm rescind scsi0
+	wait_for 20 "da0 gone" disk_gone vm da0 || atf_fail "da0 stayed"
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm offer scsi0
+	vm_wait_disk vm da0 || { vm_report vm; atf_fail "no da0 again"; }
+	vm_stop vm
+	atf_check -s exit:1 -o empty grep -h AddressSanitizer vm/err vm/console.log
+}
+
 new_case cdrom "a CD-ROM beside a disk"
 cdrom_body() {
 	make_disk disk.img 8

@@ -128,7 +128,7 @@ vm_kill() {
 }
 
 # process id of the guest (kldrun) of a run directory
-guest_pid() { pgrep -P "$(cat "$1/pid")" -x kldrun; }
+guest_pid() { pgrep -P "$(cat "$1/pid")" '^kldrun'; }
 
 # make_disk FILE MEBIBYTES: content that no mistake makes by chance.
 make_disk() { head -c "$(($2 << 20))" /dev/urandom >"$1"; }
