@@ -16,6 +16,7 @@
 #include "stor_int.h"
 
 #define	BATCH		64u	/* requests before replies go out */
+#define	LINGER		4u		/* pauses for the next request */
 #define	POLL_MIN_NS	2000u
 #define	STOP_MS		5000u
 
@@ -55,6 +56,27 @@ stor_worker_wake(struct stor_worker *w)
 		vmm_log("%s: cannot wake a worker", w->stor->name);
 }
 
+/*
+ * The guest is filling the ring right now: a moment later there is a batch,
+ * and both sides pass the ring's header to and fro once for all of it.  A
+ * guest that has one request at a time never waits for this.
+ */
+static bool
+worker_linger(struct stor_worker *w, unsigned taken)
+{
+	unsigned i;
+
+	if (taken < 2)
+		return (false);
+	for (i = 0; i < LINGER; i++) {
+		if (hvk_shared_load(&w->rx->hdr->write) !=
+		    (uint32_t)(w->rx->at - w->rx->data))
+			return (true);
+		__builtin_ia32_pause();
+	}
+	return (false);
+}
+
 /* table held */
 static unsigned
 worker_drain(struct stor_worker *w)
@@ -66,8 +88,13 @@ worker_drain(struct stor_worker *w)
 
 	for (n = 0; n < BATCH && (s = w->free) != NULL && !w->broken; n++) {
 		error = hvk_ring_rx_next(w->rx, w->packet, STOR_PACKET, &p);
-		if (error == HVK_AGAIN)
-			break;
+		if (error == HVK_AGAIN) {
+			if (!worker_linger(w, n))
+				break;
+			n--;
+			w->free = s;
+			continue;
+		}
 		if (error == HVK_REJECT) {
 			w->rejects++;
 			continue;
