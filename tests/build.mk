@@ -25,3 +25,5 @@ kyuafile:
 # Everything that make test runs.
 tests-built: all modules-asan $(B)/bin/kldrun-asan m32 $(TEST_PROGRAMS) $(SAN_TESTS) \
 		$(FUZZERS) kyuafile
+
+-include tests/backend/build.mk
