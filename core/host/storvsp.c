@@ -79,7 +79,7 @@ hvk_storvsp_answer(struct hvk_storvsp_request *r, uint32_t status)
 }
 
 static void
-count(uint64_t *n)
+count(uint32_t *n)
 {
 
 	/* Plain and relaxed: several channels may count at once. */

@@ -46,7 +46,7 @@ send_hostile(struct stor_worker *w, struct stor_slot *s)
 		lie.srb.srb_status = HVK_SRB_ERROR | HVK_SRB_AUTOSENSE_VALID;
 		lie.srb.scsi_status = HVK_SCSI_CHECK;
 		lie.srb.sense_len = 0xff;
-		memset(lie.srb.sense, 0xa5, sizeof(lie.srb.sense));
+		memset(lie.srb.sense, 0xab, sizeof(lie.srb.sense));
 		break;
 	case 4:			/* an operation that does not exist */
 		lie.operation = 0x7777;
@@ -57,7 +57,7 @@ send_hostile(struct stor_worker *w, struct stor_slot *s)
 		break;
 	default:		/* a status without meaning */
 		lie.srb.srb_status = 0x3f;
-		lie.srb.scsi_status = 0xee;
+		lie.srb.transfer = 1;
 		break;
 	}
 	error = send_reply(w, txid, &lie, len);

@@ -60,8 +60,8 @@ struct hvk_storvsp {
 	uint16_t	subchannels;	/* asked for and granted */
 	bool		asked;		/* create sub-channels has been done */
 	/* counters; those of sub-channels are approximate */
-	uint64_t	refused;	/* packets answered with a bad status */
-	uint64_t	ignored;	/* packets that get no reply */
+	uint32_t	refused;	/* packets answered with a bad status */
+	uint32_t	ignored;	/* packets that get no reply */
 };
 
 /* One request: made by input(), turned into its reply in place. */
