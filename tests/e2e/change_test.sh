@@ -8,7 +8,7 @@
 # load_start VM DISK: fio in the background, checking what it reads.
 load_start() {
 	fio --name=load --ioengine=nbd --uri="$(uri "$1" "$2")" --rw=randrw \
-	    --bs=16k --iodepth=16 --size=16M --time_based --runtime=200 \
+	    --bs=16k --iodepth=16 --size=16M --time_based --runtime=2000 \
 	    --verify=crc32c --verify_fatal=1 --output-format=json \
 	    --output=load.json >load.log 2>&1 &
 	load=$!
@@ -89,25 +89,35 @@ trim_body() {
 	echo "figure: stor.trim $freed KiB freed of 16384"
 }
 
-new_case rescind "the controller is taken away and brought back" "core.rescind"
+new_case rescind "a controller is taken away and brought back, another under load" \
+    "core.rescind"
 rescind_body() {
-	make_disk disk.img 16
-	cp disk.img before.img
-	vm_start vm disk.img
-	cycles=5
-	for i in $(seq $cycles); do
-		atf_check -o ignore -e ignore "$HVK" ctl --dir vm rescind scsi0
-		wait_for 20 "da0 gone" disk_gone vm da0 || {
+	make_disk disk.img 32
+	make_disk second.img 4
+	VM_WAIT="da0 da1" vm_start vm --disk disk.img \
+	    --disk second.img,controller=scsi1
+	# Which of the two attached first is not promised.
+	big=da0 small=da1
+	nbd_has_size vm da0 $((32 << 20)) || { big=da1 small=da0; }
+	load_start vm $big
+	cycles=${RESCIND_CYCLES:-1000}
+	for i in $(seq "$cycles"); do
+		ctl vm rescind scsi1 >ctl.log 2>&1 || { cat ctl.log; atf_fail "rescind"; }
+		wait_for 20 "$small gone" test ! -S vm/$small.nbd || {
 			vm_report vm
-			atf_fail "da0 stayed in cycle $i"
+			atf_fail "$small stayed in cycle $i"
 		}
-		atf_check -o ignore -e ignore "$HVK" ctl --dir vm offer scsi0
-		vm_wait_disk vm da0 || { vm_report vm; atf_fail "no da0 in cycle $i"; }
+		ctl vm offer scsi1 >ctl.log 2>&1 || { cat ctl.log; atf_fail "offer"; }
+		wait_for 20 "$small" test -S vm/$small.nbd || {
+			vm_report vm
+			atf_fail "no $small in cycle $i"
+		}
 	done
-	atf_check -o ignore -e ignore nbdcopy "$(uri vm da0)" copy.img
-	atf_check cmp before.img copy.img
+	atf_check -o ignore -e ignore nbdcopy "$(uri vm $small)" copy.img
+	atf_check cmp second.img copy.img
+	load_stop
 	vm_stop vm
-	echo "figure: core.rescind $cycles cycles"
+	echo "figure: core.rescind $cycles cycles, $requests requests beside them"
 }
 
 new_case versions "every version of the bus, from 2.4 to 6.0, serves a disk" "core.versions"

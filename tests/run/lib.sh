@@ -22,13 +22,13 @@ fail() {
 
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds.
 wait_for() {
-	_left=$(($1 * 10))
+	_left=$(($1 * 50))
 	_what=$2
 	shift 2
 	while ! "$@" >/dev/null 2>&1; do
 		_left=$((_left - 1))
 		[ $_left -gt 0 ] || { echo "timed out: $_what" >&2; return 1; }
-		sleep 0.1
+		sleep 0.02
 	done
 }
 
@@ -140,7 +140,7 @@ new_case() {
 	eval "_descr_$1=\$2 _feature_$1=\${3:-}
 	${1}_head() {
 		atf_set descr \"\$_descr_$1\"
-		atf_set timeout 240
+		atf_set timeout 900
 		[ -z \"\$_feature_$1\" ] || atf_set X-feature \"\$_feature_$1\"
 	}"
 	_cases="${_cases:-} $1"

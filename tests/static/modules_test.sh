@@ -25,7 +25,6 @@ kind_body() {
 atf_test_case i386
 i386_head() {
 	atf_set descr "the modules link for i386: no helper the kernel lacks, no SSE"
-	atf_set X-feature core.pae
 }
 i386_body() {
 	for ko in "$modules"/i386/*.ko; do
@@ -36,12 +35,11 @@ i386_body() {
 		llvm-objdump -d "$ko" >code || atf_fail "objdump $ko"
 		atf_check -s exit:1 -o empty grep -E '%xmm|%mm[0-7]|%st' code
 	done
-	echo "figure: core.pae $(ls "$modules"/i386/*.ko | wc -l) modules link"
 }
 
 atf_test_case arm64
 arm64_head() {
-	atf_set descr "the modules link for arm64 and use no floating point register"
+	atf_set descr "the modules link for arm64, call by HVC, use no floating point register"
 	atf_set X-feature core.arm64
 }
 arm64_body() {
@@ -49,6 +47,8 @@ arm64_body() {
 		llvm-objdump -d "$ko" >code || atf_fail "objdump $ko"
 		atf_check -s exit:1 -o empty grep -E '[ ,{][vqds][0-9]+(\.|,|$)' code
 	done
+	llvm-objdump -d "$modules/arm64/hv_vmbus.ko" >code
+	atf_check -o match:'hvc' cat code
 	echo "figure: core.arm64 $(ls "$modules"/arm64/*.ko | wc -l) modules link"
 }
 
