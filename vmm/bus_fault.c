@@ -11,7 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <hvk/message.h>
+
 #include "bus.h"
+
+#define	TRACE_TEXT	2048u	/* the longest message, printed */
 
 static const char *const names[] = { "off", "drop", "delay", "short",
 	"hostile", "silence" };
@@ -135,18 +139,28 @@ void
 trace_message(struct vmm_bus *bus, bool to_guest, uint32_t vp,
     const void *msg, uint32_t len)
 {
+	struct hvk_message m;
 	const uint8_t *p = msg;
+	char text[TRACE_TEXT];
 	uint64_t now;
 	uint32_t i;
 
 	if (bus->trace == NULL)
 		return;
 	now = bus_now(bus);
-	fprintf(bus->trace, "%llu.%07llu %s vp%u",
+	fprintf(bus->trace, "%llu.%07llu %s vp%u ",
 	    (unsigned long long)(now / 10000000),
 	    (unsigned long long)(now % 10000000), to_guest ? "->" : "<-", vp);
-	for (i = 0; i < len; i++)
-		fprintf(bus->trace, " %02x", p[i]);
+	/* The newest version: a trace shows also what is too new to be taken. */
+	if (hvk_message_parse(msg, len, to_guest ? HVK_TO_GUEST : HVK_TO_HOST,
+	    HVK_VERSION_6_0, &m) == HVK_OK) {
+		(void)hvk_message_dump(&m, text, sizeof(text));
+		fputs(text, bus->trace);
+	} else {
+		fputs("malformed", bus->trace);
+		for (i = 0; i < len; i++)
+			fprintf(bus->trace, " %02x", p[i]);
+	}
 	fputc('\n', bus->trace);
 }
 

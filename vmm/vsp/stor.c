@@ -120,6 +120,7 @@ stor_offer(struct vmm_stor *stor, struct vmm_bus *bus)
 	stor_instance(stor, &offer.instance);
 	offer.name = stor->name;
 	offer.flags = HVK_OFFER_ENUMERATE;
+	offer.monitor = true;	/* given only with vmbus.monitor=yes */
 	if (stor->ide) {
 		memset(&user, 0, sizeof(user));
 		user.target = (uint8_t)atoi(stor->name + 3);
