@@ -21,9 +21,16 @@
  *
  * Indices count packets and never wrap; a ring holds SIZE of them.  The model
  * is the order of core/include/hvk/ring.h and core/common/ring.c; the names
- * of the steps are those of enum hvk_ring_step, and ring_trace_test.c checks
- * that the code takes them in this order.
+ * of the steps are those of enum hvk_ring_step.  Simulated with -DTRACE the model
+ * prints the steps as it takes them, "P op publish", "P STORE_WRITE" and so on;
+ * ring_trace_test.c compares them with what the code does, operation by
+ * operation.
  */
+#ifdef TRACE
+#define STEP(what) printf(what);
+#else
+#define STEP(what)
+#endif
 
 #ifndef SIZE
 #define SIZE	2
@@ -125,7 +132,7 @@ active proctype producer()
 		/* Queue one or two packets, as far as there is room. */
 		do
 		:: batch < 2 && w < PACKETS ->
-			seen = rindex;			/* LOAD_READ */
+			seen = rindex;
 			if
 			:: w - seen < SIZE -> w++; batch++
 			:: else -> break
@@ -135,33 +142,54 @@ active proctype producer()
 		od;
 		if
 		:: batch > 0 ->
-			store_write(w);			/* STORE_WRITE */
+			STEP("P op publish\n")
+			store_write(w);
+			STEP("P STORE_WRITE\n")
 #if NO_FENCE != 1
-			P_FENCE;			/* FENCE */
+			P_FENCE;
+			STEP("P FENCE\n")
 #endif
 			if
-			:: mask == 0 ->			/* LOAD_MASK */
-				seen = rindex;		/* LOAD_READ */
+			:: mask == 0 ->
+				STEP("P LOAD_MASK\n")
+				seen = rindex;
+				STEP("P LOAD_READ\n")
 				if
-				:: seen == old -> signal_consumer()
+				:: seen == old ->
+					STEP("P SIGNAL\n")
+					signal_consumer()
 				:: else
 				fi
-			:: mask == 1
-			fi
+			:: mask == 1 ->
+				STEP("P LOAD_MASK\n")
+				skip
+			fi;
+			STEP("P end\n")
+			skip
 		:: else ->
-			/* Full: ask, look again, wait. */
-			store_pending(1);		/* STORE_PENDING */
-#if NO_FENCE != 2
-			P_FENCE;			/* FENCE */
-#endif
-			seen = rindex;			/* LOAD_READ */
+			/* Full: ask, look again, wait, and ask anew. */
 			do
-			:: w - seen < SIZE -> break
-			:: else ->
-				atomic { to_producer -> to_producer = false };
-				seen = rindex
-			od;
-			store_pending(0)		/* CLEAR_PENDING */
+			:: STEP("P op want\n")
+				store_pending(1);
+				STEP("P STORE_PENDING\n")
+#if NO_FENCE != 2
+				P_FENCE;
+				STEP("P FENCE\n")
+#endif
+				seen = rindex;
+				STEP("P LOAD_READ\n")
+				if
+				:: w - seen < SIZE ->
+					store_pending(0);
+					STEP("P CLEAR_PENDING\n")
+					STEP("P end\n")
+					break
+				:: else ->
+					STEP("P end\n")
+					skip
+				fi;
+				atomic { to_producer -> to_producer = false }
+			od
 		fi
 	od;
 	producer_done = true
@@ -175,9 +203,12 @@ active proctype consumer()
 	do
 	:: r == PACKETS -> break
 	:: else ->
-		store_mask(1);				/* STORE_MASK */
-drain:		do
-		:: seen = windex;			/* LOAD_WRITE */
+		STEP("C op mask\n")
+		store_mask(1);
+		STEP("C STORE_MASK\n")
+		STEP("C end\n")
+		do
+		:: seen = windex;
 			if
 			:: seen == r -> break
 			:: else ->
@@ -186,35 +217,48 @@ drain:		do
 				:: r = seen
 				:: r++
 				fi;
-				store_read(r);		/* STORE_READ */
+				STEP("C op release\n")
+				store_read(r);
+				STEP("C STORE_READ\n")
 #if NO_FENCE != 3
-				C_FENCE;		/* FENCE */
+				C_FENCE;
+				STEP("C FENCE\n")
 #endif
-				wanted = (pending != 0);/* LOAD_PENDING */
+				wanted = (pending != 0);
+				STEP("C LOAD_PENDING\n")
 				if
 				:: wanted ->
-					seen = windex;	/* LOAD_WRITE */
+					seen = windex;
+					STEP("C LOAD_WRITE\n")
 					room = SIZE - (seen - r);
 					/* was full, and is not any more */
 					if
 					:: room > 0 &&
 					    room - (r - before) == 0 ->
+						STEP("C SIGNAL\n")
 						to_producer = true
 					:: else
 					fi
 				:: else
-				fi
+				fi;
+				STEP("C end\n")
+				skip
 			fi
 		od;
 		if
 		:: r == PACKETS -> break
 		:: else
 		fi;
-		store_mask(0);				/* STORE_UNMASK */
+		STEP("C op unmask\n")
+		store_mask(0);
+		STEP("C STORE_UNMASK\n")
 #if NO_FENCE != 4
-		C_FENCE;				/* FENCE */
+		C_FENCE;
+		STEP("C FENCE\n")
 #endif
-		seen = windex;				/* LOAD_WRITE */
+		seen = windex;
+		STEP("C LOAD_WRITE\n")
+		STEP("C end\n")
 		if
 		:: seen != r
 		:: else ->
