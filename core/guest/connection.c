@@ -71,6 +71,14 @@ hvk_client_wait(struct hvk_client *c, uint64_t *deadline, uint64_t when)
 		c->waits++;
 }
 
+/* How long to wait for an answer to something that is taken back. */
+uint64_t
+hvk_client_patience(const struct hvk_client *c, uint64_t timeout)
+{
+	return (!c->silent ? timeout :
+	    timeout / 100 > MILLISECOND ? timeout / 100 : MILLISECOND);
+}
+
 void
 hvk_client_tell(struct hvk_client *c, uint8_t event, uint8_t status,
     uint32_t host_status)
@@ -293,7 +301,8 @@ hvk_client_unload(struct hvk_client *c, uint64_t now)
 	c->state = HVK_CLIENT_UNLOADING;
 	c->sends = SEND_UNLOAD;
 	hvk_list_append(&c->send, &c->send_link);
-	hvk_client_wait(c, &c->deadline, now + c->cfg.unload_timeout);
+	hvk_client_wait(c, &c->deadline, now +
+	    hvk_client_patience(c, c->cfg.unload_timeout));
 }
 
 struct rule {
@@ -390,6 +399,7 @@ hvk_client_input(struct hvk_client *c, const void *payload, uint32_t len,
 	error = dispatch(c, &m, now);
 	if (error == HVK_OK) {
 		c->messages++;
+		c->silent = false;
 		return (HVK_OK);
 	}
 	if (error == HVK_STATE)

@@ -151,7 +151,8 @@ hvk_client_gpadl_teardown(struct hvk_client *c, struct hvk_client_gpadl *g,
 	}
 	g->state = HVK_GPADL_TEARING;
 	hvk_list_append(&c->send, &g->send_link);
-	hvk_client_wait(c, &g->deadline, now + c->cfg.teardown_timeout);
+	hvk_client_wait(c, &g->deadline, now +
+	    hvk_client_patience(c, c->cfg.teardown_timeout));
 	return (HVK_OK);
 }
 
@@ -249,8 +250,8 @@ hvk_gpadl_posted(struct hvk_client *c, struct hvk_client_gpadl *g,
 			return;
 		}
 		g->state = HVK_GPADL_TEARDOWN;
-		hvk_client_wait(c, &g->deadline,
-		    now + c->cfg.teardown_timeout);
+		hvk_client_wait(c, &g->deadline, now +
+		    hvk_client_patience(c, c->cfg.teardown_timeout));
 		return;
 	}
 	if (!ok) {
@@ -271,10 +272,12 @@ hvk_gpadl_tick(struct hvk_client *c, struct hvk_client_gpadl *g, uint64_t now)
 	if (g->deadline == 0 || now < g->deadline)
 		return;
 	c->timeouts++;
-	if (g->state == HVK_GPADL_SENDING || g->state == HVK_GPADL_CREATING)
+	if (g->state == HVK_GPADL_SENDING || g->state == HVK_GPADL_CREATING) {
 		create_failed(c, g, HVK_CLIENT_TIMEOUT, 0);
-	else
+	} else {
+		c->silent = true;
 		finish(c, g, HVK_EVENT_GPADL_TORNDOWN, HVK_CLIENT_TIMEOUT, 0);
+	}
 }
 
 /* The channel is rescinded or the connection ends: no answer will come. */

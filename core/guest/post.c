@@ -66,7 +66,8 @@ client_posted(struct hvk_client *c, uint16_t hv_status, bool ok, uint64_t now)
 	} else {
 		/* An unload that cannot be posted ends by its deadline. */
 		hvk_client_wait(c, &c->deadline,
-		    ok ? now + c->cfg.unload_timeout : now + 1);
+		    ok ? now + hvk_client_patience(c, c->cfg.unload_timeout) :
+		    now + 1);
 	}
 	if (c->sends != 0)
 		hvk_list_append(&c->send, &c->send_link);

@@ -70,6 +70,7 @@ enum {
 void	hvk_list_append(struct hvk_client_list *, struct hvk_client_link *);
 void	hvk_list_remove(struct hvk_client_list *, struct hvk_client_link *);
 void	hvk_client_wait(struct hvk_client *, uint64_t *deadline, uint64_t when);
+uint64_t hvk_client_patience(const struct hvk_client *, uint64_t timeout);
 void	hvk_client_tell(struct hvk_client *, uint8_t event, uint8_t status,
 	    uint32_t host_status);
 void	hvk_client_contact_sent(struct hvk_client *, uint64_t now);

@@ -503,12 +503,18 @@ kld_busdma_leaks(void (*out)(void *, const char *), void *arg, long *returned)
 	os_lock(&dma_lock);
 	*returned = maps_returned;
 	LIST_FOREACH(t, &tags, link) {
+		if (kld_kept(t))
+			continue;
 		os_symbol_name(t->caller, who, sizeof(who));
 		kld_outf(&o, "  busdma tag with %d maps by %s\n", t->nmaps,
 		    who);
 		n++;
 	}
 	LIST_FOREACH(m, &maps, link) {
+		if (kld_kept(m)) {
+			kld_kept_pages_add(m->nbounce);
+			continue;
+		}
 		if (m->loaded) {
 			os_symbol_name(m->tag->caller, who, sizeof(who));
 			kld_outf(&o, "  busdma map, still loaded, of the tag "

@@ -133,6 +133,6 @@ void da_submit(struct da_request *);
 
 /* nbd.c */
 void *nbd_export(struct da *);
-void nbd_unexport(struct da *, void *);
+bool nbd_unexport(struct da *, void *, os_u64 until);
 
 #endif

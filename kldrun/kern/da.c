@@ -12,6 +12,8 @@
 
 #include "cam_var.h"
 
+#define	SHUTDOWN_NS	3000000000ull	/* for clients to end their requests */
+
 u_int da_timeout_s = 60;
 u_int da_retry_count = 4;
 
@@ -339,11 +341,25 @@ da_release(struct da *da)
 	free(da, M_KLDRUN);
 }
 
+/* Of those who want to end the export, one does. */
+static void *
+da_take_export(struct da *da)
+{
+	void *ex;
+
+	mtx_lock(&da->mtx);
+	ex = da->nbd;
+	da->nbd = NULL;
+	mtx_unlock(&da->mtx);
+	return (ex);
+}
+
 /* The disk is gone: its requests fail, its clients are sent away. */
 void
 da_lost(struct da *da)
 {
 	struct cam_bus *bus;
+	void *ex;
 
 	bus = da->bus;
 	mtx_lock(&bus->mtx);
@@ -362,8 +378,9 @@ da_lost(struct da *da)
 	    bus->sim->path_id, (int)da->path->target, (int)da->path->lun);
 	printf("%s: <%s %s %s> s/n %s detached\n", da->name, da->vendor,
 	    da->product, da->revision, da->serial);
-	if (da->nbd != NULL)
-		nbd_unexport(da, da->nbd);
+	ex = da_take_export(da);
+	if (ex != NULL)
+		(void)nbd_unexport(da, ex, ~(os_u64)0);
 	da_release(da);
 }
 
@@ -421,13 +438,39 @@ kld_disks_report(void (*out)(void *, const char *), void *arg)
 		}
 }
 
-/* Before devices are detached: send the clients away. */
+/* A disk that is lost meanwhile leaves its export to us. */
+static void
+da_unexport(struct da *da, os_u64 until)
+{
+	void *ex;
+	bool gone;
+
+	do {
+		ex = da_take_export(da);
+		if (ex == NULL || nbd_unexport(da, ex, until))
+			return;
+		mtx_lock(&da->mtx);
+		da->nbd = ex;
+		mtx_unlock(&da->mtx);
+		mtx_lock(&da->bus->mtx);
+		gone = da->gone;
+		mtx_unlock(&da->bus->mtx);
+		until = ~(os_u64)0;
+	} while (gone);
+}
+
+/*
+ * Before devices are detached: send the clients away.  Those whose requests the
+ * host does not answer go when the detach ends these.
+ */
 void
 kld_disks_shutdown(void)
 {
 	struct da *da;
+	os_u64 until;
 	int i, k;
 
+	until = os_monotonic_ns() + SHUTDOWN_NS;
 	for (k = 0; k < 2; k++)
 		for (i = 0; i < DA_MAX_UNITS; i++) {
 			mtx_lock(&da_list_mtx);
@@ -437,10 +480,7 @@ kld_disks_shutdown(void)
 			mtx_unlock(&da_list_mtx);
 			if (da == NULL)
 				continue;
-			if (da->nbd != NULL) {
-				nbd_unexport(da, da->nbd);
-				da->nbd = NULL;
-			}
+			da_unexport(da, until);
 			da_release(da);
 		}
 }

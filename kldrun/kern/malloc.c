@@ -576,13 +576,96 @@ struct leak {
 static struct leak leaks[NLEAKS];
 static int nleaks;
 
+/*
+ * Memory that a host never gave back must not be freed, which is no leak: hv_vmbus
+ * notes each piece (or the DMA map of one) in an allocation of its own of this
+ * type, the address first.
+ */
+#define	KEPT_TYPE	"hostkept"
+
+static const void **kept;
+static u_long nkept, kept_room;
+static long kept_pages;
+
+bool
+kld_kept(const void *p)
+{
+	u_long i;
+
+	for (i = 0; i < nkept; i++)
+		if (kept[i] == p)
+			return (true);
+	return (false);
+}
+
+void
+kld_kept_pages_add(long n)
+{
+	kept_pages += n;
+}
+
+long
+kld_kept_pages(void)
+{
+	return (kept_pages);
+}
+
+static bool
+is_kept_note(const struct item *it)
+{
+	return (it->type != NULL && it->type != M_KLDRUN &&
+	    strcmp(it->type->ks_shortdesc, KEPT_TYPE) == 0);
+}
+
 static void
-leak_note(const struct item *it)
+each_item(void (*func)(const struct item *, const void *))
+{
+	struct slab *s;
+	u_long i;
+	uint32_t j;
+
+	for (i = 0; i < npages; i++) {
+		if (pages[i].kind == PG_RUN)
+			func(&pages[i].item, page_address(&pages[i]));
+		else if (pages[i].kind == PG_SLAB &&
+		    (s = pages[i].slab)->base == page_address(&pages[i]))
+			for (j = 0; j < s->nitems; j++)
+				func(&s->items[j], s->base +
+				    ((size_t)j << (s->class + MIN_SHIFT)));
+	}
+}
+
+static void
+kept_note(const struct item *it, const void *p)
+{
+	if (!is_kept_note(it) || it->size < sizeof(void *))
+		return;
+	if (nkept == kept_room) {
+		kept_room = kept_room != 0 ? 2 * kept_room : 64;
+		kept = os_realloc(kept, kept_room * sizeof(*kept));
+	}
+	kept[nkept++] = *(const void *const *)p;
+}
+
+void
+kld_kept_find(void)
+{
+	nkept = 0;
+	kept_pages = 0;
+	each_item(kept_note);
+}
+
+static void
+leak_note(const struct item *it, const void *p)
 {
 	struct leak *l;
 
-	if (it->type == NULL || it->type == M_KLDRUN)
+	if (it->type == NULL || it->type == M_KLDRUN || is_kept_note(it))
 		return;
+	if (kld_kept(p)) {
+		kept_pages += howmany(it->size, PAGE_SIZE);
+		return;
+	}
 	for (l = leaks; l < &leaks[nleaks]; l++)
 		if (l->type == it->type && l->caller == it->caller)
 			break;
@@ -603,21 +686,11 @@ kld_malloc_leaks(void (*out)(void *, const char *), void *arg, long *live,
 	struct kld_out o = { out, arg };
 	char who[96];
 	struct leak *l;
-	struct slab *s;
-	u_long i;
-	uint32_t j;
 
 	nleaks = 0;
 	*live = 0;
 	*ever = total_allocs;
-	for (i = 0; i < npages; i++) {
-		if (pages[i].kind == PG_RUN)
-			leak_note(&pages[i].item);
-		else if (pages[i].kind == PG_SLAB &&
-		    (s = pages[i].slab)->base == page_address(&pages[i]))
-			for (j = 0; j < s->nitems; j++)
-				leak_note(&s->items[j]);
-	}
+	each_item(leak_note);
 	for (l = leaks; l < &leaks[nleaks]; l++) {
 		*live += l->count;
 		os_symbol_name(l->caller, who, sizeof(who));

@@ -55,6 +55,7 @@ const char machine[] = "amd64";
 static int boot_failures;
 
 #define	MAXINIT	1024
+#define	UNLOAD_TRIES	300	/* 100 ms apart */
 static struct sysinit *inits[MAXINIT];
 static int ninits;
 
@@ -349,6 +350,20 @@ unload(struct kfile *f)
 	return (0);
 }
 
+/* Busy is an attach or a detach that is under way: they end. */
+static int
+unload_patiently(struct kfile *f)
+{
+	int error, tries;
+
+	error = unload(f);
+	for (tries = 0; error == EBUSY && tries < UNLOAD_TRIES; tries++) {
+		pause("kldbusy", MAX(hz / 10, 1));
+		error = unload(f);
+	}
+	return (error);
+}
+
 int
 kld_shutdown(void)
 {
@@ -360,7 +375,7 @@ kld_shutdown(void)
 	if (kld_disks_shutdown != NULL)
 		kld_disks_shutdown();
 	while ((f = TAILQ_LAST(&files, kfiles)) != NULL) {
-		error = unload(f);
+		error = unload_patiently(f);
 		if (error != 0) {
 			printf("kldrun: cannot unload %s: error %d\n",
 			    f->image->name, error);
@@ -380,8 +395,12 @@ kld_leak_report(int final, void (*out)(void *, const char *), void *arg)
 	long ever, live, maps;
 	int dma, mem;
 
+	kld_kept_find();
 	mem = kld_malloc_leaks(out, arg, &live, &ever);
 	dma = kld_busdma_leaks(out, arg, &maps);
+	if (kld_kept_pages() != 0)
+		kld_outf(&o, "kldrun: kept: %ld pages the host may still "
+		    "hold\n", kld_kept_pages());
 	if (mem == 0 && dma == 0)
 		kld_outf(&o, "kldrun: nothing leaked: %ld allocations, %ld "
 		    "busdma maps returned\n", ever, maps);

@@ -616,15 +616,18 @@ nbd_export(struct da *da)
 	ex->threads = 1;
 	if (kld_thread_spawn(nbd_listener, ex, "nbd listen") != 0) {
 		ex->threads = 0;
-		nbd_unexport(da, ex);
+		(void)nbd_unexport(da, ex, ~(os_u64)0);
 		return (NULL);
 	}
 	return (ex);
 }
 
-/* Send the clients away and wait until the last of them has gone. */
-void
-nbd_unexport(struct da *da, void *arg)
+/*
+ * Send the clients away and wait until the last of them has gone.  False: at
+ * that time there are still some, whose requests do not end; to be called again.
+ */
+bool
+nbd_unexport(struct da *da, void *arg, os_u64 until)
 {
 	struct nbd_export *ex;
 	struct nbd_conn *c;
@@ -636,6 +639,10 @@ nbd_unexport(struct da *da, void *arg)
 	while (ex->threads > 0) {
 		TAILQ_FOREACH(c, &ex->conns, link)
 			os_fd_shutdown(c->fd);
+		if (os_monotonic_ns() >= until) {
+			mtx_unlock(&ex->mtx);
+			return (false);
+		}
 		msleep(ex, &ex->mtx, 0, "nbdbye", MAX(hz / 20, 1));
 	}
 	mtx_unlock(&ex->mtx);
@@ -643,4 +650,5 @@ nbd_unexport(struct da *da, void *arg)
 	mtx_destroy(&ex->mtx);
 	free(ex, M_KLDRUN);
 	da_release(da);
+	return (true);
 }

@@ -24,7 +24,9 @@
  * Locking: the caller serialises all calls of one client.
  *
  * The host is not trusted: a message that is unknown, of the wrong size or not
- * expected changes nothing, and is counted.  Every wait has a deadline.
+ * expected changes nothing, and is counted.  Every wait has a deadline; once the
+ * host has left a teardown unanswered, what else is to be taken back waits only
+ * a hundredth of its time each, until the host says something sensible again.
  */
 
 #ifndef HVK_GUEST_VMBUS_H
@@ -202,6 +204,7 @@ struct hvk_client {
 	bool			 offers_asked;
 	bool			 offers_done;
 	bool			 contacted;	/* the host has seen our pages */
+	bool			 silent;	/* a teardown was not answered */
 	uint32_t		 host_status;
 	uint32_t		 version;	/* agreed, or being tried */
 	uint32_t		 features;	/* agreed */

@@ -54,6 +54,7 @@
 #define	vmbus_chan_retarget		hvk_vmbus_chan_retarget
 #define	vmbus_chan_open			hvk_vmbus_chan_open
 #define	vmbus_chan_close		hvk_vmbus_chan_close
+#define	vmbus_keep			hvk_vmbus_keep
 #define	vmbus_chan_send			hvk_vmbus_chan_send
 #define	vmbus_chan_send_completion	hvk_vmbus_chan_send_completion
 #define	vmbus_chan_send_gpa		hvk_vmbus_chan_send_gpa
@@ -96,6 +97,12 @@ VMBUS_ACCESSOR(instance, INSTANCE, const struct hvk_guid *)
  */
 uint32_t	 vmbus_get_version(device_t child);	/* major << 16 | minor */
 bus_dma_tag_t	 vmbus_get_dma_tag(device_t child);	/* parent for children */
+/*
+ * Memory that the host may still use will never be freed: note that it is kept
+ * on purpose (malloc type "hostkept" in vmstat -m).  bytes 0: bookkeeping of it,
+ * such as a DMA map.
+ */
+void		 vmbus_keep(device_t child, const void *, size_t bytes);
 
 /*
  * What the offer said.  Constant for the life of the channel.
@@ -140,9 +147,10 @@ int		 vmbus_chan_open(struct vmbus_channel *,
 /*
  * Sleeps.  After return no callback of this channel runs.  A primary channel
  * closes its sub-channels first.  Closing a channel that is not open is
- * harmless.
+ * harmless.  Not 0: the host did not confirm that it let go of the rings of this
+ * channel or a sub-channel, so it may still use any memory it was told of.
  */
-void		 vmbus_chan_close(struct vmbus_channel *);
+int		 vmbus_chan_close(struct vmbus_channel *);
 
 /*
  * Send one packet.  0, EAGAIN (ring full: the callback runs when the host has

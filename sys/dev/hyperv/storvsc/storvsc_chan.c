@@ -60,15 +60,34 @@ storvsc_chan_ready(struct storvsc_chan *ch)
 	return (0);
 }
 
-/*
- * A request that the host may still write to is not on the free list; its map
- * and its bounce memory are left behind on purpose.
- */
+/* The map and the memory of requests that the host may still write to. */
+static void
+storvsc_chan_keep(struct storvsc_chan *ch)
+{
+	struct storvsc_req *rq;
+	device_t dev;
+	uint32_t i, n;
+
+	dev = ch->ch_sc->sc_dev;
+	for (i = n = 0; ch->ch_reqs != NULL && i < ch->ch_sc->sc_max_req; i++) {
+		rq = &ch->ch_reqs[i];
+		if (!rq->rq_kept)
+			continue;
+		vmbus_keep(dev, rq->rq_map, 0);
+		vmbus_keep(dev, rq->rq_bounce, rq->rq_bytes);
+		n++;
+	}
+	if (n != 0)
+		device_printf(dev, "%u requests are left to the host\n", n);
+	ch->ch_sc->sc_kept += n;
+}
+
 void
 storvsc_chan_free(struct storvsc_chan *ch)
 {
 	struct storvsc_req *rq;
 
+	storvsc_chan_keep(ch);
 	while ((rq = STAILQ_FIRST(&ch->ch_free)) != NULL) {
 		STAILQ_REMOVE_HEAD(&ch->ch_free, rq_link);
 		bus_dmamap_destroy(ch->ch_sc->sc_dtag, rq->rq_map);
@@ -155,7 +174,8 @@ storvsc_chan_bounce(struct storvsc_chan *ch, struct storvsc_req *rq)
 	int error;
 
 	ccb = rq->rq_ccb;
-	rq->rq_bounce = malloc(ccb->csio.dxfer_len, M_STORVSC, M_NOWAIT);
+	rq->rq_bytes = ccb->csio.dxfer_len;
+	rq->rq_bounce = malloc(rq->rq_bytes, M_STORVSC, M_NOWAIT);
 	if (rq->rq_bounce == NULL)
 		return (ENOMEM);
 	if ((ccb->ccb_h.flags & CAM_DIR_MASK) == CAM_DIR_OUT)
@@ -397,7 +417,9 @@ storvsc_chan_finish(struct storvsc_chan *ch, const struct hvk_storvsc_done *done
 
 	rq = done->cookie;
 	ccb = rq->rq_ccb;
-	if (!done->held) {
+	if (done->held && rq->rq_loaded) {
+		rq->rq_kept = true;
+	} else {
 		storvsc_chan_unmap(ch, rq, true);
 		STAILQ_INSERT_HEAD(&ch->ch_free, rq, rq_link);
 	}

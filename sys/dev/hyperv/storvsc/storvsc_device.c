@@ -209,14 +209,14 @@ storvsc_reason(const struct storvsc_softc *sc)
 
 /*
  * The controller is lost.  Closing the channels is what makes the host let go
- * of the requests' memory; only then do they end.  Memory of a host that did
- * not even answer a reset is not used again.
+ * of the requests' memory; only then do they end.  What a host did not confirm
+ * to have let go of is not used again.
  */
 static void
 storvsc_fail_task(void *arg, int pending __unused)
 {
 	struct storvsc_softc *sc;
-	enum hvk_storvsc_reason reason;
+	bool held;
 	int i;
 
 	sc = arg;
@@ -227,16 +227,14 @@ storvsc_fail_task(void *arg, int pending __unused)
 	}
 	sc->sc_failed = true;
 	hvk_storvsc_stop(&sc->sc_ctl);
-	reason = sc->sc_ctl.reason;
 	wakeup(&sc->sc_ctl);
 	mtx_unlock(&sc->sc_mtx);
 	device_printf(sc->sc_dev, "%s\n", storvsc_reason(sc));
 	for (i = 0; i < sc->sc_nchan; i++)
 		storvsc_chan_pause(sc->sc_chan[i]);
-	vmbus_chan_close(sc->sc_primary);
+	held = vmbus_chan_close(sc->sc_primary) != 0;
 	for (i = 0; i < sc->sc_nchan; i++)
-		storvsc_chan_end(sc->sc_chan[i], HVK_STORVSC_GONE,
-		    reason == HVK_STORVSC_RESET_UNANSWERED);
+		storvsc_chan_end(sc->sc_chan[i], HVK_STORVSC_GONE, held);
 	storvsc_cam_lost(sc);
 }
 
@@ -346,6 +344,7 @@ storvsc_subchannels(struct storvsc_softc *sc)
 static void
 storvsc_teardown(struct storvsc_softc *sc)
 {
+	bool held;
 	int i;
 
 	mtx_lock(&sc->sc_mtx);
@@ -353,16 +352,18 @@ storvsc_teardown(struct storvsc_softc *sc)
 	mtx_unlock(&sc->sc_mtx);
 	callout_drain(&sc->sc_tick);
 	taskqueue_drain(sc->sc_tq, &sc->sc_fail_task);
-	vmbus_chan_close(sc->sc_primary);
+	held = vmbus_chan_close(sc->sc_primary) != 0;
 	for (i = 0; i < sc->sc_nchan; i++)
-		storvsc_chan_end(sc->sc_chan[i], HVK_STORVSC_GONE, false);
+		storvsc_chan_end(sc->sc_chan[i], HVK_STORVSC_GONE, held);
 	storvsc_cam_detach(sc);
 	taskqueue_free(sc->sc_tq);
 	(void)sysctl_ctx_free(&sc->sc_sysctl);
 	for (i = 0; i < sc->sc_nchan; i++)
 		storvsc_chan_free(sc->sc_chan[i]);
 	vmbus_subchan_rel(sc->sc_subs, sc->sc_nsubs);
-	if (sc->sc_dtag != NULL)
+	if (sc->sc_kept != 0)
+		vmbus_keep(sc->sc_dev, sc->sc_dtag, 0);
+	else if (sc->sc_dtag != NULL)
 		(void)bus_dma_tag_destroy(sc->sc_dtag);
 	mtx_destroy(&sc->sc_mtx);
 }
@@ -457,7 +458,14 @@ storvsc_detach(device_t dev)
 {
 	struct storvsc_softc *sc;
 
+	/*
+	 * The topology lock is dropped while this sleeps, so a kldunload and a
+	 * rescind can meet here.
+	 */
 	sc = device_get_softc(dev);
+	if (sc->sc_detaching)
+		return (EBUSY);
+	sc->sc_detaching = true;
 	storvsc_cam_lost(sc);
 	storvsc_drain(sc);
 	storvsc_teardown(sc);

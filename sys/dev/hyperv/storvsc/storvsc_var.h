@@ -50,7 +50,7 @@
 #define	STORVSC_TARGETS		2
 
 #define	STORVSC_TICK		(SBT_1S / 4)	/* how often deadlines are seen */
-#define	STORVSC_DRAIN_MS	10000		/* detach waits for I/O */
+#define	STORVSC_DRAIN_MS	5000		/* detach waits for I/O */
 
 struct storvsc_softc;
 
@@ -61,6 +61,8 @@ struct storvsc_req {
 	void			*rq_bounce;	/* one piece, for a list that
 						   is not one range of pages */
 	bool			 rq_loaded;
+	bool			 rq_kept;	/* the host may still use it */
+	uint32_t		 rq_bytes;	/* of rq_bounce */
 	bool			 rq_abort;
 };
 
@@ -99,6 +101,7 @@ struct storvsc_softc {
 	bool			 sc_msg_pending;
 	bool			 sc_ide;
 	bool			 sc_stopping;
+	bool			 sc_detaching;	/* under the topology lock */
 	bool			 sc_failed;	/* told to CAM */
 	bool			 sc_resetting;	/* until all channels go on */
 	uint8_t			 sc_path_id;	/* of an IDE disk */
@@ -118,6 +121,7 @@ struct storvsc_softc {
 
 	struct vmbus_channel	*sc_primary;
 	struct vmbus_channel	*sc_subs[STORVSC_MAX_CHANNELS];
+	uint32_t		 sc_kept;	/* requests left to the host */
 	int			 sc_nsubs;	/* references held */
 	int			 sc_nchan;	/* open, in sc_chan */
 	struct storvsc_chan	*sc_chan[STORVSC_MAX_CHANNELS];

@@ -370,10 +370,14 @@ vmbus_chan_ring_free(struct vmbus_channel *chan)
 		safe = vmbus_gpadl_destroy(chan, chan->ch_gpadl) == 0;
 		chan->ch_gpadl = NULL;
 	}
-	if (safe)
+	if (safe) {
 		vmbus_mem_free(&chan->ch_ring);
-	else
+	} else {
 		vmbus_mem_leak(sc, &chan->ch_ring, "ring");
+		chan->ch_kept = true;
+		if (chan->ch_primary != NULL)
+			chan->ch_primary->ch_kept = true;
+	}
 }
 
 /* Close one channel, whatever state it is in; claimed. */
@@ -432,6 +436,7 @@ vmbus_chan_do_open(struct vmbus_channel *chan,
 	chan->ch_gone = args->gone;
 	chan->ch_cbarg = args->cbarg;
 	chan->ch_taken = 0;
+	chan->ch_kept = false;
 	chan->ch_told = false;
 	chan->ch_broken = 0;
 	chan->ch_txwaiting = false;
@@ -478,7 +483,7 @@ vmbus_chan_shut(struct vmbus_channel *chan)
 	vmbus_chan_unclaim(chan);
 }
 
-void
+int
 vmbus_chan_close(struct vmbus_channel *chan)
 {
 	struct vmbus_softc *sc = chan->ch_sc;
@@ -499,6 +504,7 @@ vmbus_chan_close(struct vmbus_channel *chan)
 		mtx_unlock(&sc->sc_lock);
 	}
 	vmbus_chan_shut(chan);
+	return (chan->ch_kept ? ETIMEDOUT : 0);
 }
 
 void

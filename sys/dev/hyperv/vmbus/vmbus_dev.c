@@ -19,7 +19,7 @@
 #include <sys/smp.h>
 #include <machine/atomic.h>
 
-#define	DETACH_TRIES	50	/* 200 ms apart */
+#define	DETACH_TRIES	150	/* 200 ms apart */
 
 static void
 vmbus_dev_kick(struct vmbus_channel *chan)
@@ -149,7 +149,7 @@ vmbus_dev_gone(struct vmbus_channel *chan)
 	if (vmbus_dev_detach(chan) != 0)
 		return;
 	/* Its driver should have done this. */
-	vmbus_chan_close(chan);
+	(void)vmbus_chan_close(chan);
 	mtx_lock(&sc->sc_lock);
 	TAILQ_FOREACH_SAFE(sub, &chan->ch_subs, ch_link, next) {
 		sub->ch_refs = 0;
@@ -402,7 +402,7 @@ vmbus_dev_detach_all(struct vmbus_softc *sc)
 			mtx_unlock(&sc->sc_lock);
 			return (error);
 		}
-		vmbus_chan_close(chan);
+		(void)vmbus_chan_close(chan);
 	}
 	return (0);
 }

@@ -14,6 +14,14 @@
 #include <machine/atomic.h>
 
 MALLOC_DEFINE(M_VMBUS, "vmbus", "Hyper-V VMBus");
+/* One small record for each piece of memory that the host was left with. */
+static MALLOC_DEFINE(M_HOSTKEPT, "hostkept",
+    "Memory that the Hyper-V host may still use");
+
+struct vmbus_kept {
+	const void	*vk_memory;
+	size_t		 vk_bytes;
+};
 
 /* Zeroed.  Sleeps. */
 void
@@ -35,15 +43,41 @@ vmbus_mem_free(struct vmbus_mem *vm)
 	vm->vm_size = 0;
 }
 
+/*
+ * The record outlives the module, as what it tells of does; without memory for
+ * it there is one record less to see.
+ */
+void
+vmbus_mem_note(struct vmbus_softc *sc, const void *memory, size_t bytes)
+{
+	struct vmbus_kept *vk;
+
+	vk = malloc(sizeof(*vk), M_HOSTKEPT, M_NOWAIT);
+	if (vk != NULL) {
+		vk->vk_memory = memory;
+		vk->vk_bytes = bytes;
+	}
+	mtx_lock(&sc->sc_lock);
+	sc->sc_leaked += bytes;
+	mtx_unlock(&sc->sc_lock);
+}
+
+void
+vmbus_keep(device_t child, const void *memory, size_t bytes)
+{
+
+	if (memory != NULL)
+		vmbus_mem_note(device_get_softc(device_get_parent(child)),
+		    memory, bytes);
+}
+
 void
 vmbus_mem_leak(struct vmbus_softc *sc, struct vmbus_mem *vm, const char *what)
 {
 
 	if (vm->vm_addr == NULL)
 		return;
-	mtx_lock(&sc->sc_lock);
-	sc->sc_leaked += vm->vm_size;
-	mtx_unlock(&sc->sc_lock);
+	vmbus_mem_note(sc, vm->vm_addr, vm->vm_size);
 	device_printf(sc->sc_dev, "%s: the host did not give back %ju KiB, "
 	    "which stay unused\n", what, (uintmax_t)vm->vm_size / 1024);
 	vm->vm_addr = NULL;

@@ -87,6 +87,8 @@ struct vmbus_channel {
 	vmbus_chan_cb_t		*ch_gone;
 	void			*ch_cbarg;
 	struct vmbus_mem	 ch_ring;
+	bool			 ch_kept;	/* the host may still use it
+						   (a primary: or a sub's) */
 	struct hvk_client_gpadl	*ch_gpadl;
 	struct hvk_ring_rx	 ch_rx;
 	u_int			 ch_taken;	/* packets since the last release */
@@ -184,6 +186,7 @@ void	vmbus_isr_barrier(void);
 /* vmbus_mem.c */
 void	vmbus_mem_alloc(struct vmbus_mem *, vm_size_t);
 void	vmbus_mem_free(struct vmbus_mem *);
+void	vmbus_mem_note(struct vmbus_softc *, const void *, size_t);
 void	vmbus_mem_leak(struct vmbus_softc *, struct vmbus_mem *,
 	    const char *what);
 uint64_t *vmbus_mem_pfns(const struct vmbus_mem *, uint32_t *npfn);
