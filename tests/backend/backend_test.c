@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <hvk/backend.h>
@@ -310,6 +311,172 @@ CASE(data_nbd, "reads, writes, discards over NBD; then the server dies")
 	end();
 }
 
+/* As it is without options: one client, and no word of several. */
+static pid_t
+qemu_nbd(const char *socket, const char *clients)
+{
+	char path[1024], cwd[512];
+	pid_t pid;
+	int i;
+
+	make_file("image", SIZE);
+	ATF_REQUIRE(getcwd(cwd, sizeof(cwd)) != NULL);
+	snprintf(path, sizeof(path), "%s/%s", cwd, socket);
+	pid = fork();
+	if (pid == 0) {
+		execlp("qemu-nbd", "qemu-nbd", "--persistent", "-f", "raw",
+		    "-e", clients, "-k", path, "image", (char *)NULL);
+		_exit(127);
+	}
+	for (i = 0; i < 100 && access(socket, F_OK) != 0; i++)
+		usleep(20000);
+	return (pid);
+}
+
+static void
+kill_server(pid_t pid)
+{
+
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+static double
+seconds(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((double)ts.tv_sec + (double)ts.tv_nsec / 1e9);
+}
+
+/* Two workers' queues: what each writes the other reads. */
+static void
+two_queues(double within)
+{
+	struct backend_loop *loops[2];
+	struct backend_queue *queues[2];
+	uint8_t a[4096], b[4096];
+	struct iovec v;
+	double from;
+	int i;
+
+	loops[0] = loop;
+	queues[0] = queue;
+	loops[1] = backend_loop_new(64, true);
+	from = seconds();
+	queues[1] = backend_queue_open(disk, loops[1], err, sizeof(err));
+	ATF_REQUIRE_MSG(queues[1] != NULL, "%s", err);
+	ATF_CHECK_MSG(seconds() - from < within, "%f s", seconds() - from);
+	for (i = 0; i < 20; i++) {
+		memset(a, i + 1, sizeof(a));
+		memset(b, 0, sizeof(b));
+		loop = loops[i & 1];
+		queue = queues[i & 1];
+		v = (struct iovec){ a, sizeof(a) };
+		ATF_CHECK_EQ(0, run(BACKEND_WRITE, 8192, sizeof(a), &v, 1));
+		ATF_CHECK_EQ(0, run(BACKEND_FLUSH, 0, 0, NULL, 0));
+		loop = loops[~i & 1];
+		queue = queues[~i & 1];
+		v = (struct iovec){ b, sizeof(b) };
+		ATF_CHECK_EQ(0, run(BACKEND_READ, 8192, sizeof(b), &v, 1));
+		ATF_CHECK_EQ(0, memcmp(a, b, sizeof(a)));
+	}
+	backend_queue_close(queues[1]);
+	backend_loop_free(loops[1]);
+	loop = loops[0];
+	queue = queues[0];
+}
+
+CASE(nbd_one_client, "an NBD server for one client serves several workers")
+{
+	pid_t pid = qemu_nbd("sock", "1");
+
+	begin("nbd+unix:///?socket=sock", "nbd", false, true);
+	two_queues(1);
+	exercise(0);
+	exercise(1);
+	end();
+	kill_server(pid);
+}
+
+CASE(nbd_clients, "and so does one that takes fewer clients than it promises")
+{
+	pid_t pid = qemu_nbd("sock", "2");
+
+	begin("nbd+unix:///?socket=sock", "nbd", false, true);
+	two_queues(7);
+	exercise(1);
+	end();
+	kill_server(pid);
+}
+
+/* The server stops in the middle: giving up is bounded and all I/O fails. */
+static void
+silence(pid_t pid)
+{
+	uint8_t *data = calloc(1, SIZE);
+	struct iovec v[4];
+	struct backend_io io[4];
+	double from;
+	int i;
+
+	ATF_REQUIRE_EQ(0, kill(pid, SIGSTOP));
+	memset(io, 0, sizeof(io));
+	finished = 0;
+	for (i = 0; i < 4; i++) {
+		v[i] = (struct iovec){ data + i * (SIZE / 4), SIZE / 4 };
+		io[i].op = (i & 1) != 0 ? BACKEND_READ : BACKEND_WRITE;
+		io[i].length = SIZE / 4;
+		io[i].offset = (uint64_t)i * (SIZE / 4);
+		io[i].iov = &v[i];
+		io[i].niov = 1;
+		io[i].done = on_done;
+		ATF_REQUIRE(!backend_submit(queue, &io[i]));
+	}
+	for (i = 0; i < 20; i++) {
+		(void)backend_loop_reap(loop);
+		usleep(10000);
+	}
+	ATF_CHECK_EQ(0, finished);
+	from = seconds();
+	backend_loop_abandon(loop);
+	while (finished < 4 && seconds() - from < 5) {
+		(void)backend_loop_reap(loop);
+		usleep(1000);
+	}
+	ATF_CHECK_EQ(4, finished);
+	for (i = 0; i < 4; i++)
+		ATF_CHECK(io[i].error != 0);
+	backend_queue_close(queue);
+	ATF_CHECK_MSG(seconds() - from < 1, "%f s", seconds() - from);
+	free(data);
+	ATF_REQUIRE_EQ(0, kill(pid, SIGCONT));
+}
+
+CASE(nbd_silent, "a silent NBD server is given up, and used when it is back")
+{
+	pid_t pid = nbd_server("own");
+	struct iovec v;
+	uint8_t a[4096];
+
+	begin("nbd+unix:///?socket=own", "nbd", false, true);
+	silence(pid);
+	backend_loop_free(loop);
+	backend_close(disk);
+	kill_server(pid);
+
+	pid = qemu_nbd("shared", "1");
+	begin("nbd+unix:///?socket=shared", "nbd", false, true);
+	silence(pid);
+	queue = backend_queue_open(disk, loop, err, sizeof(err));
+	ATF_REQUIRE_MSG(queue != NULL, "%s", err);
+	v = (struct iovec){ a, sizeof(a) };
+	ATF_CHECK_EQ(0, run(BACKEND_READ, 0, sizeof(a), &v, 1));
+	end();
+	kill_server(pid);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, data_uring);
@@ -321,5 +488,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, read_only);
 	ATF_TP_ADD_TC(tp, shrinks);
 	ATF_TP_ADD_TC(tp, data_nbd);
+	ATF_TP_ADD_TC(tp, nbd_one_client);
+	ATF_TP_ADD_TC(tp, nbd_clients);
+	ATF_TP_ADD_TC(tp, nbd_silent);
 	return (atf_no_error());
 }

@@ -39,6 +39,7 @@ struct backend_queue {		/* begins each kind's own struct */
 	struct backend_queue *next;
 	int		(*poll_fd)(struct backend_queue *, short *events);
 	unsigned	(*poll_run)(struct backend_queue *);
+	void		(*abandon)(struct backend_queue *);
 };
 
 struct pool;

@@ -175,3 +175,12 @@ backend_loop_reap(struct backend_loop *loop)
 	}
 	return (n);
 }
+
+void
+backend_loop_abandon(struct backend_loop *loop)
+{
+	struct backend_queue *q;
+
+	for (q = loop->polled; q != NULL; q = q->next)
+		q->abandon(q);
+}

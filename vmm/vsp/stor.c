@@ -18,8 +18,10 @@ stor_open(void *arg, struct vmm_channel *channel)
 {
 	struct vmm_stor *stor = arg;
 
-	if (vmm_channel_index(channel) == 0)
+	if (vmm_channel_index(channel) == 0) {
 		hvk_storvsp_reset(&stor->vsp);
+		stor->silent = false;
+	}
 	return (stor_worker_start(stor, channel));
 }
 

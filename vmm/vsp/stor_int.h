@@ -111,6 +111,7 @@ struct vmm_stor {
 	pthread_mutex_t	lock;
 	struct stor_worker *worker[STOR_WORKERS];
 	_Atomic uint32_t epoch;
+	_Atomic bool	silent;		/* a disk's server, while closing */
 	bool		resetting;
 };
 

@@ -18,6 +18,8 @@
 #define	BATCH		64u	/* requests before replies go out */
 #define	LINGER		4u		/* pauses for the next request */
 #define	POLL_MIN_NS	2000u
+#define	CUT_MS		2000u		/* for a server's answers */
+#define	CUT_AGAIN_MS	100u		/* if one was silent already */
 #define	STOP_MS		5000u
 
 void
@@ -308,8 +310,11 @@ worker_sleep(struct stor_worker *w)
 static void
 worker_drop(struct stor_worker *w)
 {
-	uint64_t deadline = vmm_deadline(STOP_MS);
+	uint64_t deadline = vmm_deadline(STOP_MS), cut;
 	bool told = false;
+
+	/* The channels close one after the other: all wait only once. */
+	cut = vmm_deadline(w->stor->silent ? CUT_AGAIN_MS : CUT_MS);
 
 	while (atomic_load(&w->inflight[0]) + atomic_load(&w->inflight[1]) !=
 	    0) {
@@ -317,11 +322,15 @@ worker_drop(struct stor_worker *w)
 		backend_loop_submit(w->loop);
 		(void)backend_loop_reap(w->loop);
 		pthread_rwlock_unlock(&w->stor->table);
+		if (vmm_left_ms(cut) == 0) {
+			w->stor->silent = true;
+			backend_loop_abandon(w->loop);
+			cut = vmm_deadline(STOP_MS);
+		}
 		if (!told && vmm_left_ms(deadline) == 0) {
 			told = true;
 			vmm_log("%s: closing waits for I/O that the disk does "
-			    "not finish; check the medium or NBD server",
-			    w->stor->name);
+			    "not finish; check the medium", w->stor->name);
 		}
 		usleep(100);
 	}

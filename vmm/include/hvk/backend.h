@@ -90,6 +90,11 @@ int	backend_loop_fds(struct backend_loop *, struct pollfd *, int max);
 void	backend_loop_submit(struct backend_loop *);
 /* Call done() of what has finished; returns how many. */
 unsigned backend_loop_reap(struct backend_loop *);
+/*
+ * Wait no longer for what only a server can finish: its connection is cut, and
+ * reaping soon finds the I/O, failed.  The kernel's own I/O cannot be cut.
+ */
+void	backend_loop_abandon(struct backend_loop *);
 /* Something is outstanding: reaping may find it. */
 bool	backend_loop_busy(const struct backend_loop *);
 /* "io_uring" or "threads". */
