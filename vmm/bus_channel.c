@@ -50,6 +50,7 @@ channel_offer(struct vmm_device *dev, uint16_t index)
 	o.subindex = index;
 	o.flags = dev->offer.flags;
 	o.mmio_mb = dev->offer.mmio_mb;
+	o.order = dev->order;
 	o.monitor = dev->offer.monitor && bus->conf.monitor;
 	memcpy(o.user, dev->offer.user, sizeof(o.user));
 	o.cookie = ch;
@@ -123,6 +124,9 @@ vmm_device_offer(struct vmm_bus *bus, const struct vmm_offer *offer,
 	pthread_mutex_init(&dev->ops_lock, NULL);
 
 	pthread_mutex_lock(&bus->lock);
+	/* The guest sees devices in the order in which they are made. */
+	for (tail = &bus->devices; *tail != NULL; tail = &(*tail)->next)
+		dev->order = (*tail)->order + 1;
 	if (bus_device_find(bus, dev->name) != NULL ||
 	    channel_offer(dev, 0) != 0) {
 		pthread_mutex_unlock(&bus->lock);
@@ -131,8 +135,6 @@ vmm_device_offer(struct vmm_bus *bus, const struct vmm_offer *offer,
 		return (NULL);
 	}
 	dev->offered = true;
-	for (tail = &bus->devices; *tail != NULL; tail = &(*tail)->next)
-		continue;
 	*tail = dev;
 	pthread_mutex_unlock(&bus->lock);
 	return (dev);
@@ -188,8 +190,8 @@ vmm_bus_rescind(struct vmm_bus *bus, const char *name, char *err,
 }
 
 int
-vmm_bus_reoffer(struct vmm_bus *bus, const char *name, char *err,
-    size_t errlen)
+vmm_bus_reoffer(struct vmm_bus *bus, const char *name, json_t *out,
+    char *err, size_t errlen)
 {
 	struct vmm_device *dev;
 	int error = 0;
@@ -208,6 +210,11 @@ vmm_bus_reoffer(struct vmm_bus *bus, const char *name, char *err,
 			vmm_fail(err, errlen, 0, "cannot offer %s: %s", name,
 			    strerror(-error));
 		dev->offered = error == 0;
+		dev->offered_at = vmm_now_ns();
+		if (bus_device_held(dev))
+			json_object_set_new(out, "waits", json_string("the "
+			    "guest still has the rescinded one; `hvk ctl info` "
+			    "shows state held until it lets go"));
 	}
 	pthread_mutex_unlock(&bus->lock);
 	return (error);
