@@ -67,6 +67,7 @@ struct vmm_device {
 	char		name[32];
 	struct vmm_offer offer;
 	bool		offered;
+	uint64_t	offered_at;	/* by command, CLOCK_MONOTONIC */
 	uint32_t	order;
 	struct fault	fault;
 };
@@ -124,6 +125,7 @@ void	bus_channel_close(struct vmm_bus *, struct vmm_channel *);
 void	bus_channel_modify(struct vmm_bus *, const struct hvk_server_event *);
 void	bus_channel_released(struct vmm_bus *, struct vmm_channel *);
 void	bus_channel_free_all(struct vmm_bus *);
+bool	bus_device_held(const struct vmm_device *);	/* lock held */
 struct vmm_device *bus_device_find(struct vmm_bus *, const char *name);
 
 /* ---- bus_fault.c */

@@ -92,9 +92,30 @@ fault_text(const struct fault *f)
 	return (vmm_fault_name((enum vmm_fault)atomic_load(&f->kind)));
 }
 
+/*
+ * Offered again, but the guest has not let go of the channel that was rescinded:
+ * the offer waits, for ever if the rescind was lost.
+ */
+bool
+bus_device_held(const struct vmm_device *dev)
+{
+	struct hvk_server_channel sc;
+	struct vmm_channel *ch;
+
+	if (!dev->offered)
+		return (false);
+	for (ch = dev->bus->channels; ch != NULL; ch = ch->next)
+		if (ch->dev == dev && ch->index == 0 && ch->rescinded &&
+		    hvk_server_channel(dev->bus->server, ch->id, &sc) ==
+		    HVK_OK && sc.revoked)
+			return (true);
+	return (false);
+}
+
 static json_t *
 device_info(struct vmm_device *dev)
 {
+	bool held = bus_device_held(dev);
 	const char *class = hvk_guid_class(&dev->offer.type);
 	json_t *o = json_object();
 	struct vmm_channel *ch;
@@ -110,8 +131,11 @@ device_info(struct vmm_device *dev)
 	set_str(o, "class", class != NULL ? class : "other");
 	hvk_guid_format(&dev->offer.instance, guid);
 	set_str(o, "instance", guid);
-	set_str(o, "state", !dev->offered ? "rescinded" : open > 0 ? "open" :
-	    "offered");
+	set_str(o, "state", !dev->offered ? "rescinded" : held ? "held" :
+	    open > 0 ? "open" : "offered");
+	if (held)
+		set_int(o, "held_ms", (vmm_now_ns() - dev->offered_at) /
+		    1000000);
 	set_int(o, "channels", n);
 	set_int(o, "open", open);
 	set_str(o, "fault", fault_text(&dev->fault));

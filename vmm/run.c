@@ -195,8 +195,8 @@ ctl_handler(void *arg, const char *cmd, const json_t *in, json_t *out,
 		return (vmm_bus_rescind(r->bus, text(in, "device", ""), err,
 		    errlen));
 	if (strcmp(cmd, "offer") == 0)
-		return (vmm_bus_reoffer(r->bus, text(in, "device", ""), err,
-		    errlen));
+		return (vmm_bus_reoffer(r->bus, text(in, "device", ""), out,
+		    err, errlen));
 	if (strcmp(cmd, "inject") == 0)
 		return (ctl_inject(r, in, err, errlen));
 	if (strcmp(cmd, "trace") == 0)

@@ -102,8 +102,8 @@ void	vmm_bus_channels(struct vmm_bus *, json_t *into);
 void	vmm_bus_stat(struct vmm_bus *, json_t *into);
 int	vmm_bus_rescind(struct vmm_bus *, const char *name, char *err,
 	    size_t errlen);
-int	vmm_bus_reoffer(struct vmm_bus *, const char *name, char *err,
-	    size_t errlen);
+int	vmm_bus_reoffer(struct vmm_bus *, const char *name, json_t *out,
+	    char *err, size_t errlen);
 int	vmm_bus_inject(struct vmm_bus *, const char *target,
 	    enum vmm_fault fault, uint32_t count, uint32_t ms, char *err,
 	    size_t errlen);

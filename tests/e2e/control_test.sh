@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# Control messages that are lost or spoilt: everything ends in bounded time, on
+# both sides, and what waits is shown.
+
+state_is() { [ "$(ctl "$1" --json info | jq -r '.devices[0].state')" = "$2" ]; }
+
+# end_vm DIR: it must end in good order before the host would kill it.
+end_vm() {
+	ms=$(now_ms)
+	atf_check -o ignore -e ignore "$HVK" ctl --dir "$1" shutdown
+	wait_pid 45 "$(cat "$1/pid")" || { vm_report "$1"; atf_fail "no end"; }
+	status=0
+	wait "$(cat "$1/pid")" || status=$?
+	ms=$(($(now_ms) - ms))
+	[ $status -eq 0 ] || { vm_report "$1"; atf_fail "status $status"; }
+	vm_no_leaks "$1" || { vm_report "$1"; atf_fail "the guest leaked"; }
+	echo "ended after $ms ms"
+}
+
+new_case lost_rescind "a lost rescind: the new offer is shown as held"
+lost_rescind_body() {
+	make_disk disk.img 8
+	vm_start vm --cpus 1 disk.img
+	ctl vm inject control drop count=1 || atf_fail "inject"
+	ctl vm rescind scsi0 || atf_fail "rescind"
+	atf_check -o match:held "$HVK" ctl --dir vm offer scsi0
+	sleep 1
+	state_is vm held || atf_fail "not held: $(ctl vm info)"
+	held=$(ctl vm --json info | jq '.devices[0].held_ms')
+	atf_check test "$held" -ge 1000
+	end_vm vm
+}
+
+for fault in drop hostile silence; do
+	new_case "rescind_$fault" "rescind and offer while control messages suffer: $fault"
+	eval "rescind_${fault}_body() { spoilt_rescind $fault; }"
+done
+
+spoilt_rescind() {
+	make_disk disk.img 8
+	vm_start vm disk.img
+	ctl vm inject control "$1" count=3 || atf_fail "inject"
+	ctl vm rescind scsi0 || atf_fail "rescind"
+	ctl vm offer scsi0 || atf_fail "offer"
+	sleep 2
+	state=$(ctl vm --json info | jq -r '.devices[0].state')
+	case $state in
+	held | offered | open) ;;
+	*) atf_fail "state $state" ;;
+	esac
+	end_vm vm
+}
+
+new_case silent_host "a host that says nothing more: the guest lets go and tells what it keeps"
+silent_host_body() {
+	make_disk disk.img 8
+	vm_start vm --cpus 4 disk.img
+	ctl vm inject all silence || atf_fail "inject"
+	timeout 60 qemu-io -f raw -c 'read 0 64k' "$(uri vm da0)" >io.log 2>&1 &
+	io=$!
+	sleep 0.5
+	end_vm vm
+	wait $io || true
+	atf_check -o match:'[1-9][0-9]* pages the host may still hold' \
+	    grep '^kldrun: kept: ' vm/console.log
+	atf_check test $ms -lt 30000
+}
+
+atf_init_test_cases() { add_cases; }
