@@ -386,18 +386,19 @@ hvk_ring_rx_next(struct hvk_ring_rx *rx, void *buf, uint32_t cap,
 	 * Not more than was published; and body wraps round when the packet is
 	 * shorter than its descriptor.
 	 */
-	if (hvk_unlikely(__builtin_sub_overflow(rx->left, need, &left) ||
-	    cap < HVK_DESCRIPTOR_SIZE ||
+	left = rx->left;
+	if (hvk_unlikely(need > left || cap < HVK_DESCRIPTOR_SIZE ||
 	    body > cap - HVK_DESCRIPTOR_SIZE ||
 	    off - HVK_DESCRIPTOR_SIZE > body))
 		return (hvk_rx_bad(rx, total));
 
 	packet->type = (uint16_t)head;
-	packet->want_completion = head >> 48 & HVK_PKT_WANT_COMPLETION;
+	packet->want_completion = (head &
+	    (uint64_t)HVK_PKT_WANT_COMPLETION << 48) != 0;
 	packet->payload = copy + off;
 	packet->len = total - off;
 	packet->nranges = 0;
-	rx->left = left;
+	rx->left = left - need;
 	rx->packets++;
 	if (hvk_likely(at + need < rx->limit)) {
 		rx->at = at + need;
