@@ -515,6 +515,43 @@ ATF_TC_BODY(unload_saves, tc)
 	}
 }
 
+ATF_TC(patience);
+ATF_TC_HEAD(patience, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "after one unanswered teardown the "
+	    "others and the unload wait a hundredth, until the host speaks");
+}
+ATF_TC_BODY(patience, tc)
+{
+	const uint64_t ms = 1000000;
+	struct hvk_msg_plain done = { { HVK_MSG_UNLOAD_RESPONSE, 0 } };
+	struct rig *r;
+	uint64_t start;
+
+	r = reach(S_TEARING);
+	ATF_CHECK(!r->c.silent);
+	rig_silence(r);
+	ATF_CHECK(r->c.silent);
+	start = r->now;
+	hvk_client_unload(&r->c, r->now);
+	rig_pump(r);
+	ATF_CHECK_EQ(1, r->posts[HVK_MSG_UNLOAD]);
+	ATF_CHECK(hvk_client_deadline(&r->c) > start);
+	ATF_CHECK(hvk_client_deadline(&r->c) <= start + 101 * ms);
+	ATF_CHECK_EQ(HVK_OK, rig_say(r, &done, sizeof(done)));
+	ATF_CHECK(!r->c.silent);
+	ATF_CHECK_EQ(HVK_CLIENT_OK, r->event[HVK_EVENT_UNLOADED].status);
+	free(r);
+
+	/* A host that answers has all the time. */
+	r = reach(S_TEARING);
+	start = r->now;
+	hvk_client_unload(&r->c, r->now);
+	rig_pump(r);
+	ATF_CHECK(hvk_client_deadline(&r->c) >= start + 10000 * ms);
+	free(r);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, matrix);
@@ -523,5 +560,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, leak);
 	ATF_TP_ADD_TC(tp, late_open);
 	ATF_TP_ADD_TC(tp, unload_saves);
+	ATF_TP_ADD_TC(tp, patience);
 	return (atf_no_error());
 }

@@ -91,6 +91,13 @@ CASE(leak, "Memory that a module keeps is named, with its caller")
 	expect("kldrun: leaked: 1 of ");
 }
 
+CASE(kept, "Memory kept on purpose, as a note says, is told apart from leaks")
+{
+	ATF_CHECK_EQ(0, kldrun(MODE("kept")));
+	expect("kldrun: kept: 3 pages the host may still hold\n");
+	expect("kldrun: nothing leaked: ");
+}
+
 CASE(overrun, "A write past the end of an allocation is a panic at free")
 {
 	ATF_CHECK_EQ(3, kldrun(MODE("overrun")));
@@ -202,6 +209,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, one_cpu);
 	ATF_TP_ADD_TC(tp, bounce);
 	ATF_TP_ADD_TC(tp, leak);
+	ATF_TP_ADD_TC(tp, kept);
 	ATF_TP_ADD_TC(tp, overrun);
 	ATF_TP_ADD_TC(tp, double_free);
 	ATF_TP_ADD_TC(tp, recurse);

@@ -33,6 +33,7 @@
 #include <vm/pmap.h>
 
 static MALLOC_DEFINE(M_KLDTEST, "kldtest", "kldtest memory");
+static MALLOC_DEFINE(M_HOSTKEPT, "hostkept", "notes of memory kept on purpose");
 static SYSCTL_NODE(_hw, OID_AUTO, kldtest, CTLFLAG_RW | CTLFLAG_MPSAFE, NULL,
     "kldtest");
 static char mode[32] = "check";
@@ -289,8 +290,14 @@ static const struct {
 static void
 misbehave(struct kldtest_softc *sc)
 {
+	void **note;
 	char *p;
 
+	if (strcmp(mode, "kept") == 0) {
+		note = malloc(2 * sizeof(*note), M_HOSTKEPT, M_WAITOK | M_ZERO);
+		*note = malloc(3 * PAGE_SIZE, M_KLDTEST, M_WAITOK);
+		return;
+	}
 	p = malloc(100, M_KLDTEST, M_WAITOK);
 	if (strcmp(mode, "leak") == 0)
 		return;
