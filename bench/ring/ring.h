@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define	BURST		32
-#define	PACKET_SLOT	4096	/* largest payload */
+#define	PACKET_SLOT	4096	/* largest payload; "to" holds 64 more */
 #define	RING_BYTES	(256 * 1024)
 #define	RING_SLOTS	1024	/* of the rings of pointers */
 
@@ -26,6 +26,7 @@ extern "C" {
 
 struct ring {
 	const char	*name;
+	unsigned int	skip;	/* bytes before the payload in "to" */
 	void		*(*open)(void);
 	void		(*close)(void *);
 	/* Number of packets taken: BURST at most. */
@@ -38,6 +39,7 @@ struct ring {
 extern const struct ring ring_hvk;
 extern const struct ring ring_floor;	/* only the two copies */
 extern const struct ring ring_rte;
+extern const struct ring ring_dense;	/* as many bytes as ours */
 extern const struct ring ring_ck;
 extern const struct ring ring_boost;
 

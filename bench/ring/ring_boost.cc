@@ -78,5 +78,5 @@ queue_receive(void *arg, void *to, uint32_t len, unsigned int n)
 } // namespace
 
 extern "C" const struct ring ring_boost = {
-	"boost spsc+copy", queue_open, queue_close, queue_send, queue_receive
+	"boost spsc+copy", 0, queue_open, queue_close, queue_send, queue_receive
 };

@@ -86,5 +86,5 @@ ring_receive(void *arg, void *to, uint32_t len, unsigned int n)
 }
 
 const struct ring ring_ck = {
-	"ck_ring+copy", ring_open, ring_close, ring_send, ring_receive
+	"ck_ring+copy", 0, ring_open, ring_close, ring_send, ring_receive
 };

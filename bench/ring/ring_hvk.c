@@ -19,8 +19,6 @@
 struct both {
 	struct hvk_ring_tx	tx __attribute__((__aligned__(128)));
 	struct hvk_ring_rx	rx __attribute__((__aligned__(128)));
-	uint8_t			buf[PACKET_SLOT + 64]
-				    __attribute__((__aligned__(128)));
 	void			*hdr;
 	void			*data;
 	uint64_t		signals __attribute__((__aligned__(128)));
@@ -79,9 +77,8 @@ hvk_receive(void *arg, void *to, uint32_t len, unsigned int n)
 	struct hvk_packet packet;
 	unsigned int i;
 
-	(void)to;
 	for (i = 0; i < n; i++) {
-		if (hvk_ring_rx_next(&r->rx, r->buf, sizeof(r->buf),
+		if (hvk_ring_rx_next(&r->rx, to, PACKET_SLOT + 64,
 		    &packet) != HVK_OK)
 			break;
 	}
@@ -92,7 +89,7 @@ hvk_receive(void *arg, void *to, uint32_t len, unsigned int n)
 }
 
 const struct ring ring_hvk = {
-	"hvk", hvk_open, hvk_close, hvk_send, hvk_receive
+	"hvk", HVK_DESCRIPTOR_SIZE, hvk_open, hvk_close, hvk_send, hvk_receive
 };
 
 /* Nothing but the copies: below this no ring that copies can come. */
@@ -140,5 +137,5 @@ floor_receive(void *arg, void *to, uint32_t len, unsigned int n)
 }
 
 const struct ring ring_floor = {
-	"memcpy x2", floor_open, free, floor_send, floor_receive
+	"memcpy x2", 0, floor_open, free, floor_send, floor_receive
 };
