@@ -34,6 +34,7 @@ fi
 echo "test: built in $(($(date +%s) - began)) s; running (fuzz targets: $FUZZ_SECONDS s each)"
 
 rm -rf build/proof build/test.db
+: >build/test.out
 kyua --logfile=build/kyua.log -c none -v parallelism="$jobs" test \
     -k Kyuafile -r build/test.db "$@" </dev/null >build/test.out 2>&1 &
 kyua=$!
