@@ -123,11 +123,28 @@ several_body() {
 	echo "figure: stor.subchannel 4 disks over $open channels"
 }
 
+new_case controllers "controllers are offered in the order of their configuration"
+controllers_body() {
+	set --
+	for i in 3 0 2 1; do
+		make_disk "disk$i.img" 4
+		set -- "$@" --disk "disk$i.img,controller=scsi$i"
+	done
+	VM_WAIT="da0 da1 da2 da3" vm_start vm "$@"
+	ctl vm --json channels >channels.json || atf_fail "hvk ctl channels"
+	cat channels.json
+	# scsi0 is always there, so it is the first.
+	atf_check -o inline:'scsi0 scsi3 scsi2 scsi1\n' jq -r \
+	    '[.channels[] | select(.index == 0)] | sort_by(.relid) |
+	    map(.device) | join(" ")' channels.json
+	vm_stop vm
+}
+
 new_case vhdx "a VHDX through qemu-nbd as the host's back-end"
 vhdx_body() {
 	make_disk content.img 32
 	atf_check -o ignore qemu-img convert -f raw -O vhdx content.img disk.vhdx
-	qemu-nbd --persistent --shared=8 -f vhdx -k "$PWD/vhdx.sock" disk.vhdx \
+	qemu-nbd --persistent -f vhdx -k "$PWD/vhdx.sock" disk.vhdx \
 	    >qemu-nbd.log 2>&1 &
 	server=$!
 	wait_for 10 "qemu-nbd" test -S vhdx.sock || atf_fail "qemu-nbd"
@@ -139,6 +156,40 @@ vhdx_body() {
 	kill $server
 	wait $server || true
 	atf_check -o match:'identical' qemu-img compare -f vhdx -F raw disk.vhdx after.img
+}
+
+new_case silent_server "a controller whose NBD server is silent closes in time"
+silent_server_body() {
+	make_disk content.img 32
+	qemu-nbd --persistent -f raw -k "$PWD/raw.sock" content.img \
+	    >qemu-nbd.log 2>&1 &
+	server=$!
+	wait_for 10 "qemu-nbd" test -S raw.sock || atf_fail "qemu-nbd"
+	vm_start vm --cpus 4 --disk "nbd+unix:///?socket=$PWD/raw.sock"
+	copy_equal vm da0 content.img
+	kill -STOP $server
+	timeout 30 nbdcopy "$(uri vm da0)" - >/dev/null 2>&1 &
+	reader=$!
+	sleep 0.5
+	ms=$(now_ms)
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm rescind scsi0
+	wait_for 20 "da0 gone" disk_gone vm da0 || atf_fail "da0 stayed"
+	wait_for 20 "the line" grep -q 'NBD server is silent' vm/err ||
+	    atf_fail "the server is not given up"
+	ms=$(($(now_ms) - ms))
+	kill -CONT $server
+	! wait $reader || atf_fail "the reader was not told"
+	[ "$(grep -c 'NBD server is silent' vm/err)" = 1 ] || {
+		vm_report vm
+		atf_fail "not one line about it"
+	}
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm offer scsi0
+	vm_wait_disk vm da0 || { vm_report vm; atf_fail "no da0 again"; }
+	copy_equal vm da0 content.img
+	vm_stop vm
+	kill $server
+	atf_check test $ms -lt 8000
+	echo "$ms ms to close on a silent NBD server"
 }
 
 new_case asan "the modules under AddressSanitizer: copy, verify, plug, rescind, unload"
