@@ -137,6 +137,16 @@ controllers_body() {
 	atf_check -o inline:'scsi0 scsi3 scsi2 scsi1\n' jq -r \
 	    '[.channels[] | select(.index == 0)] | sort_by(.relid) |
 	    map(.device) | join(" ")' channels.json
+	# The guest's names follow: unit N has the channel that came N-th.
+	grep -o 'da[0-9] at storvsc[0-9]' vm/console.log | sort -u >disks
+	cat disks
+	for i in 0 1 2 3; do
+		relid=$(jq -r "[.channels[] | select(.index == 0) | .relid] |
+		    sort | .[$i]" channels.json)
+		guest_sysctl vm "dev.storvsc.$i.channel.$relid.cpu" >unit ||
+		    atf_fail "storvsc$i is not on channel $relid"
+		atf_check -o ignore grep -x "da$i at storvsc$i" disks
+	done
 	vm_stop vm
 }
 

@@ -244,10 +244,12 @@ vmbus_conn_offers(struct vmbus_softc *sc)
 	/* One slow device delays the boot, but not for ever. */
 	for (i = 0; sc->sc_unattached != 0 && i < 300; i++)
 		msleep_sbt(sc, &sc->sc_lock, 0, "hvattach", TICK, 0, 0);
-	if (sc->sc_unattached != 0)
+	if (sc->sc_unattached != 0) {
 		device_printf(sc->sc_dev, "%u device%s still attaching\n",
 		    sc->sc_unattached, sc->sc_unattached == 1 ? " is" :
 		    "s are");
+		vmbus_dev_any_order(sc);
+	}
 	mtx_unlock(&sc->sc_lock);
 }
 

@@ -28,17 +28,62 @@ vmbus_dev_kick(struct vmbus_channel *chan)
 	taskqueue_enqueue(chan->ch_sc->sc_devtq, &chan->ch_devtask);
 }
 
-/* The boot no longer waits for this one; sc_lock held. */
+/* The first device that the boot still waits for; sc_lock held. */
+static struct vmbus_channel *
+vmbus_dev_turn(struct vmbus_softc *sc)
+{
+	struct vmbus_channel *chan;
+
+	TAILQ_FOREACH(chan, &sc->sc_primaries, ch_link)
+		if (chan->ch_waited)
+			return (chan);
+	return (NULL);
+}
+
+/* The boot no longer waits for this one: the next may come; sc_lock held. */
 static void
 vmbus_dev_waited(struct vmbus_channel *chan)
 {
 	struct vmbus_softc *sc = chan->ch_sc;
+	struct vmbus_channel *next;
 
 	if (!chan->ch_waited)
 		return;
 	chan->ch_waited = false;
 	sc->sc_unattached--;
 	wakeup(sc);
+	next = vmbus_dev_turn(sc);
+	if (next != NULL)
+		vmbus_dev_kick(next);
+}
+
+/*
+ * Whether this device may attach now.  What is there at boot attaches in the
+ * order of the offers, so that units keep their names from boot to boot.
+ */
+static bool
+vmbus_dev_may_attach(struct vmbus_channel *chan)
+{
+	struct vmbus_softc *sc = chan->ch_sc;
+	bool may;
+
+	mtx_lock(&sc->sc_lock);
+	may = !chan->ch_waited || sc->sc_any_order ||
+	    vmbus_dev_turn(sc) == chan;
+	mtx_unlock(&sc->sc_lock);
+	return (may);
+}
+
+/* One driver took too long: those behind it go ahead; sc_lock held. */
+void
+vmbus_dev_any_order(struct vmbus_softc *sc)
+{
+	struct vmbus_channel *chan;
+
+	sc->sc_any_order = true;
+	TAILQ_FOREACH(chan, &sc->sc_primaries, ch_link)
+		if (chan->ch_waited)
+			vmbus_dev_kick(chan);
 }
 
 static void
@@ -180,7 +225,8 @@ vmbus_dev_work(struct vmbus_channel *chan)
 			vmbus_dev_gone(chan);
 		return;
 	}
-	if (!chan->ch_added && !sc->sc_detaching) {
+	if (!chan->ch_added && !sc->sc_detaching &&
+	    vmbus_dev_may_attach(chan)) {
 		chan->ch_added = true;
 		vmbus_dev_attach(chan);
 		mtx_lock(&sc->sc_lock);

@@ -151,6 +151,7 @@ struct vmbus_softc {
 	struct vmbus_channel	*sc_slot[HVK_RELID_MAX + 1]; /* all */
 	struct vmbus_chan_list	 sc_primaries;
 	u_int			 sc_relid_max;	/* highest ever offered */
+	bool			 sc_any_order;	/* boot order given up */
 	u_int			 sc_unattached;	/* boot offers not attached */
 	bool			 sc_running;	/* the client may be used */
 	bool			 sc_connected;
@@ -206,6 +207,7 @@ void	vmbus_chan_signal(struct vmbus_channel *);
 /* vmbus_dev.c */
 void	vmbus_dev_offer(struct vmbus_softc *, struct hvk_client_chan *);
 void	vmbus_dev_rescind(struct vmbus_softc *, struct hvk_client_chan *);
+void	vmbus_dev_any_order(struct vmbus_softc *);
 void	vmbus_dev_broken(struct vmbus_channel *);
 int	vmbus_dev_detach_all(struct vmbus_softc *);
 void	vmbus_dev_free_all(struct vmbus_softc *);
