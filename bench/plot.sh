@@ -22,7 +22,10 @@ set title "$(basename "$base"): each figure over its target (1 = reached, more i
 set style fill solid 0.6
 set boxwidth 0.7
 set xtics rotate by -40
-set yrange [0:*]
+# From a tenth to a thousand times: one figure must not flatten the others.
+set logscale y
+set yrange [0.1:*]
+set rmargin 14
 set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead lw 2
 plot "$base.dat" using 0:2:xtic(1) with boxes notitle
 EOF

@@ -20,3 +20,4 @@ trap 'rm -rf "$dir"' EXIT INT TERM
 
 echo "Storage: 4 KiB random reads, load $(cut -d' ' -f1-3 /proc/loadavg)"
 "$program" "$out" "${BENCH_ROUNDS:-9}" "${BENCH_SECONDS:-0.3}" "$dir"
+bench/plot.sh "$out"
