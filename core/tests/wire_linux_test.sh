@@ -178,7 +178,96 @@ EOF
 	run
 }
 
+atf_test_case services
+services_head() {
+	atf_set descr "KVP, VSS and file copy agree with Linux's user-space hyperv.h field by field"
+}
+services_body() {
+	header=/usr/include/linux/hyperv.h
+	[ -f "$header" ] || atf_skip "linux-libc-dev is not installed"
+	cat > compare.c <<'EOF'
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <hvk/wire/ic.h>
+#include <hvk/wire/kvp.h>
+#include <hvk/wire/vss.h>
+#include <hvk/wire/fcopy.h>
+#include <linux/hyperv.h>
+EOF
+	prelude | sed -n '/^static int bad/,$p' >> compare.c
+	cat >> compare.c <<'EOF'
+#define SAME(a, b) do { checked++; if ((uint64_t)(a) != (uint64_t)(b)) { bad++;	\
+	printf("%s is not %s\n", #a, #b); } } while (0)
+#define STATUS(a, b) SAME(HVK_IC_##a, (uint32_t)HV_##b)
+int main(void) {
+#define K(a, b) PLACE(struct hvk_kvp_value, a, struct hv_kvp_exchg_msg_value, b)
+K(type, value_type); K(key_size, key_size); K(value_size, value_size);
+K(key, key); K(value, value);
+WHOLE(struct hvk_kvp_value, struct hv_kvp_exchg_msg_value, 0);
+#define H(a, b) PLACE(struct hvk_kvp_header, a, struct hv_kvp_hdr, b)
+H(op, operation); H(pool, pool); H(pad, pad);
+WHOLE(struct hvk_kvp_header, struct hv_kvp_hdr, 0);
+#define D(a, b) PLACE(struct hvk_kvp_delete, a, struct hv_kvp_msg_delete, b)
+D(key_size, key_size); D(key, key);
+WHOLE(struct hvk_kvp_delete, struct hv_kvp_msg_delete, 0);
+#define E(a, b) PLACE(struct hvk_kvp_enumerate, a, struct hv_kvp_msg_enumerate, b)
+E(index, index); E(data, data);
+WHOLE(struct hvk_kvp_enumerate, struct hv_kvp_msg_enumerate, 0);
+#define I(a, b) PLACE(struct hvk_kvp_ip, a, struct hv_kvp_ipaddr_value, b)
+I(adapter, adapter_id); I(family, addr_family); I(dhcp, dhcp_enabled);
+I(addresses, ip_addr); I(masks, sub_net); I(gateways, gate_way);
+I(dns, dns_addr); WHOLE(struct hvk_kvp_ip, struct hv_kvp_ipaddr_value, 0);
+SAME(HVK_KVP_BODY, sizeof(struct hv_kvp_ip_msg));
+SAME(HVK_KVP_BODY - sizeof(struct hvk_kvp_ip),
+    offsetof(struct hv_kvp_ip_msg, kvp_ip_val));
+SAME(HVK_KVP_GET, KVP_OP_GET); SAME(HVK_KVP_SET, KVP_OP_SET);
+SAME(HVK_KVP_DELETE, KVP_OP_DELETE); SAME(HVK_KVP_ENUMERATE, KVP_OP_ENUMERATE);
+SAME(HVK_KVP_GET_IP, KVP_OP_GET_IP_INFO);
+SAME(HVK_KVP_SET_IP, KVP_OP_SET_IP_INFO);
+SAME(HVK_KVP_NOPS, KVP_OP_COUNT); SAME(HVK_KVP_NPOOLS, KVP_POOL_COUNT);
+SAME(HVK_KVP_EXTERNAL, KVP_POOL_EXTERNAL); SAME(HVK_KVP_GUEST, KVP_POOL_GUEST);
+SAME(HVK_KVP_AUTO, KVP_POOL_AUTO);
+SAME(HVK_KVP_AUTO_EXTERNAL, KVP_POOL_AUTO_EXTERNAL);
+SAME(HVK_KVP_STRING, REG_SZ); SAME(HVK_KVP_U32, REG_U32);
+SAME(HVK_KVP_U64_OLD, REG_U64);
+SAME(HVK_KVP_FAMILY_V4, ADDR_FAMILY_IPV4);
+SAME(HVK_KVP_FAMILY_V6, ADDR_FAMILY_IPV6);
+PLACE(struct hvk_vss_message, op, struct hv_vss_msg, vss_hdr.operation);
+PLACE(struct hvk_vss_message, reserved, struct hv_vss_msg, vss_hdr.reserved);
+PLACE(struct hvk_vss_message, flags, struct hv_vss_msg, vss_cf.flags);
+WHOLE(struct hvk_vss_message, struct hv_vss_msg, 0);
+SAME(HVK_VSS_CHECK, VSS_OP_HOT_BACKUP);
+SAME(HVK_VSS_DEVICES, VSS_OP_GET_DM_INFO);
+SAME(HVK_VSS_COMPLETE, VSS_OP_BU_COMPLETE);
+SAME(HVK_VSS_FREEZE, VSS_OP_FREEZE); SAME(HVK_VSS_THAW, VSS_OP_THAW);
+SAME(HVK_VSS_AUTO_RECOVER, VSS_OP_AUTO_RECOVER);
+SAME(HVK_VSS_HOT_BACKUP | HVK_VSS_NO_RECOVERY, VSS_HBU_NO_AUTO_RECOVERY);
+#define F(a, b) PLACE(struct hvk_fcopy_start, a, struct hv_start_fcopy, b)
+F(header.op, hdr.operation); F(name, file_name); F(path, path_name);
+F(flags, copy_flags); F(size, file_size);
+BEGIN(struct hvk_fcopy_start, header.id, struct hv_start_fcopy,
+    hdr.service_id0);
+WHOLE(struct hvk_fcopy_start, struct hv_start_fcopy, 0);
+#define W(a, b) PLACE(struct hvk_fcopy_write, a, struct hv_do_fcopy, b)
+W(pad, pad); W(offset, offset); W(size, size); W(data, data);
+WHOLE(struct hvk_fcopy_write, struct hv_do_fcopy, 0);
+SAME(HVK_FCOPY_START, START_FILE_COPY); SAME(HVK_FCOPY_WRITE, WRITE_TO_FILE);
+SAME(HVK_FCOPY_COMPLETE, COMPLETE_FCOPY); SAME(HVK_FCOPY_CANCEL, CANCEL_FCOPY);
+SAME(HVK_FCOPY_OVERWRITE, OVER_WRITE);
+SAME(HVK_FCOPY_CREATE_PATH, CREATE_PATH);
+STATUS(OK, S_OK); STATUS(FAIL, E_FAIL); STATUS(NO_MORE, S_CONT);
+STATUS(NOT_SUPPORTED, ERROR_NOT_SUPPORTED); STATUS(LOCKED, ERROR_MACHINE_LOCKED);
+STATUS(NOT_CONNECTED, ERROR_DEVICE_NOT_CONNECTED);
+STATUS(BAD_ARGUMENT, INVALIDARG); STATUS(NOT_FOUND, GUID_NOTFOUND);
+STATUS(EXISTS, ERROR_ALREADY_EXISTS); STATUS(DISK_FULL, ERROR_DISK_FULL);
+printf("%d fields, %d differ\n", checked, bad); return (bad != 0); }
+EOF
+	run
+}
+
 atf_init_test_cases() {
 	atf_add_test_case vmbus
 	atf_add_test_case synic
+	atf_add_test_case services
 }
