@@ -26,6 +26,7 @@ qemu-utils:qemu-nbd fio:fio libjansson-dev:/usr/include/jansson.h
 liburing-dev:/usr/include/liburing.h libseccomp-dev:/usr/include/seccomp.h
 libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy
+acpica-tools:iasl
 file:file binutils:objdump procps:pgrep
 linux-libc-dev:/usr/include/linux/fuse.h
 linux-headers-amd64:/usr/share/doc/linux-headers-amd64

@@ -16,6 +16,15 @@ $(B)/bin/hvk: $(VMM_OBJS) $(B)/lib/libhvk.a
 	@mkdir -p $(@D)
 	$(CC) $(HVK_LDFLAGS) -o $@ $(VMM_OBJS) $(B)/lib/libhvk.a $(VMM_LIBS)
 
+# The DSDT: iasl takes the device's name for too short, a rule for PNP names.
+$(B)/acpi/dsdt.hex: vmm/acpi/dsdt.asl
+	@mkdir -p $(@D)
+	@iasl -vw 6033 -tc -p $(B)/acpi/dsdt $< >$(B)/acpi/dsdt.log 2>&1 || \
+	    { cat $(B)/acpi/dsdt.log; exit 1; }
+
+$(B)/vmm/acpi/acpi.o: HVK_CFLAGS += -I$(B)/acpi
+$(B)/vmm/acpi/acpi.o: $(B)/acpi/dsdt.hex
+
 -include $(VMM_OBJS:.o=.d)
 
 vmm: $(B)/bin/hvk
