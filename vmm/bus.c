@@ -70,14 +70,13 @@ bus_kick(struct vmm_bus *bus)
 	pthread_cond_signal(&bus->wake);
 }
 
-static void
-inject(struct vmm_bus *bus, const struct hvk_hv_irq *irqs, uint32_t n)
+void
+bus_inject(struct vmm_bus *bus, const struct hvk_hv_irq *irqs, uint32_t n)
 {
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		bus->machine->ops->interrupt(bus->machine->arg, irqs[i].vp,
-		    irqs[i].vector);
+		bus->machine->ops->interrupt(bus->machine->arg, &irqs[i]);
 }
 
 static int
@@ -93,7 +92,7 @@ post(struct vmm_bus *bus, const struct hvk_server_out *out)
 	error = hvk_hv_post(&bus->hv, out->vp, out->sint, 1, 1, out->data,
 	    out->len, &bus->view, &res);
 	pthread_mutex_unlock(&bus->vplock[out->vp]);
-	inject(bus, res.irqs, res.nirqs);
+	bus_inject(bus, res.irqs, res.nirqs);
 	return (error);
 }
 
@@ -101,12 +100,16 @@ post(struct vmm_bus *bus, const struct hvk_server_out *out)
 void
 bus_deliver(struct vmm_bus *bus)
 {
+	const struct vmm_machine *m = bus->machine;
 	struct hvk_server_out out;
 	enum vmm_fault fault;
 	int error;
 
 	while (hvk_server_next(bus->server, &out)) {
 		if (bus->hold_until > vmm_now_ns())
+			return;
+		if (m->ops->owner != NULL && out.vp < m->ncpus &&
+		    !m->ops->owner(m->arg, out.vp))
 			return;
 		fault = fault_message(bus, &out);
 		if (fault == FAULT_DELAY)
@@ -261,13 +264,46 @@ crash_report(struct vmm_bus *bus)
 	    len > 0 ? bus->crash : "no text", (unsigned long long)p[0],
 	    (unsigned long long)p[1], (unsigned long long)p[2]);
 	pthread_mutex_unlock(&bus->lock);
+	if (bus->machine->ops->crashed != NULL)
+		bus->machine->ops->crashed(bus->machine->arg, bus->crash);
+}
+
+static void
+reset_request(struct vmm_bus *bus)
+{
+	struct vmm_machine *m = bus->machine;
+
+	if (m->ops->reset != NULL) {
+		m->ops->reset(m->arg);
+		return;
+	}
+	vmm_log("the guest asks for a reset: its devices are reset");
+	pthread_mutex_lock(&bus->lock);
+	hvk_server_reset(bus->server);
+	bus_kick(bus);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+static void
+fill_hypercall_page(struct vmm_bus *bus)
+{
+	struct vmm_machine *m = bus->machine;
+	uint64_t gpa;
+
+	if (m->ops->hypercall_page != NULL &&
+	    hvk_hv_hypercall_page(&bus->hv, &gpa))
+		m->ops->hypercall_page(m->arg, gpa);
 }
 
 static void
 act(struct vmm_bus *bus, const struct hvk_hv_result *res)
 {
 
-	inject(bus, res->irqs, res->nirqs);
+	bus_inject(bus, res->irqs, res->nirqs);
+	if ((res->actions & HVK_HV_HYPERCALL) != 0)
+		fill_hypercall_page(bus);
+	if ((res->actions & (HVK_HV_TIMER | HVK_HV_EOM)) != 0)
+		bus_timers_kick(bus);
 	if ((res->actions & (HVK_HV_EOM | HVK_HV_SYNIC)) != 0) {
 		pthread_mutex_lock(&bus->lock);
 		bus_deliver(bus);
@@ -276,13 +312,8 @@ act(struct vmm_bus *bus, const struct hvk_hv_result *res)
 	}
 	if ((res->actions & HVK_HV_CRASH) != 0)
 		crash_report(bus);
-	if ((res->actions & HVK_HV_RESET) != 0) {
-		vmm_log("the guest asks for a reset: its devices are reset");
-		pthread_mutex_lock(&bus->lock);
-		hvk_server_reset(bus->server);
-		bus_kick(bus);
-		pthread_mutex_unlock(&bus->lock);
-	}
+	if ((res->actions & HVK_HV_RESET) != 0)
+		reset_request(bus);
 }
 
 bool
@@ -408,12 +439,21 @@ vmm_bus_hypercall(struct vmm_bus *bus, uint32_t cpu, uint64_t control,
 static int
 make_hypervisor(struct vmm_bus *bus)
 {
+	const struct vmm_enlighten *e = &bus->machine->enlighten;
 	struct hvk_hv_config conf;
-	uint64_t hz = tsc_frequency();
+	uint64_t hz;
 
+	hz = e->no_tsc ? 0 : e->tsc_hz != 0 ? e->tsc_hz : tsc_frequency();
 	memset(&conf, 0, sizeof(conf));
 	conf.nvps = bus->machine->ncpus;
 	conf.tsc_hz = hz;
+	conf.apic_hz = e->apic_hz;
+	conf.stimers = e->stimers;
+	conf.apic_msrs = e->apic_msrs;
+	conf.no_auto_eoi = e->no_auto_eoi;
+	conf.vp_runtime = e->vp_runtime;
+	conf.processor_calls = e->processor_calls;
+	conf.invariant_tsc = e->invariant_tsc;
 	bus->vps = calloc(conf.nvps, sizeof(*bus->vps));
 	if (bus->vps == NULL)
 		return (HVK_NOSPACE);
@@ -421,8 +461,8 @@ make_hypervisor(struct vmm_bus *bus)
 	if (bus->tsc_scale == 0)
 		conf.tsc_hz = 0;
 	bus->tsc_zero = __rdtsc();
-	return (hvk_hv_init(&bus->hv, &conf, bus->vps, bus->tsc_zero,
-	    bus_now(bus)));
+	return (hvk_hv_init(&bus->hv, &conf, bus->vps, bus->tsc_zero +
+	    e->tsc_delta, bus_now(bus)));
 }
 
 static int
@@ -464,16 +504,23 @@ vmm_bus_create(const struct vmm_bus_config *conf, char *err, size_t errlen)
 	bus->machine = conf->machine;
 	bus->view.base = bus->machine->mem->base;
 	bus->view.size = bus->machine->mem->size;
+	bus->view.gap_start = bus->machine->mem->gap_start;
+	bus->view.gap_end = bus->machine->mem->gap_end;
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&bus->wake, &attr);
+	pthread_mutex_init(&bus->timer_lock, NULL);
+	pthread_cond_init(&bus->timer_wake, &attr);
 	pthread_condattr_destroy(&attr);
 	for (i = 0; i < VMM_MAXCPU; i++)
 		pthread_mutex_init(&bus->vplock[i], NULL);
 	error = make_hypervisor(bus);
 	if (error == HVK_OK)
 		error = make_server(bus);
+	if (error == HVK_OK && bus->machine->enlighten.stimers &&
+	    bus_timers_start(bus) != 0)
+		error = HVK_NOSPACE;
 	if (error == HVK_OK && vmm_thread(&bus->thread, "bus", bus_main,
 	    bus) != 0)
 		error = HVK_NOSPACE;
@@ -499,16 +546,11 @@ any_open(struct vmm_bus *bus)
 }
 
 bool
-vmm_bus_stop(struct vmm_bus *bus)
+bus_close_all(struct vmm_bus *bus)
 {
 	uint64_t deadline = vmm_deadline(STOP_MS);
 	struct timespec ts = { 0, 1000000 };
-	bool stuck;
 
-	if (!bus->started)
-		return (true);
-	monitor_stop(bus);
-	pthread_mutex_lock(&bus->lock);
 	hvk_server_reset(bus->server);
 	bus_kick(bus);
 	while (any_open(bus) && vmm_left_ms(deadline) > 0) {
@@ -516,14 +558,28 @@ vmm_bus_stop(struct vmm_bus *bus)
 		nanosleep(&ts, NULL);
 		pthread_mutex_lock(&bus->lock);
 	}
-	stuck = any_open(bus);
+	if (!any_open(bus))
+		return (true);
+	vmm_log("a device does not close");
+	return (false);
+}
+
+bool
+vmm_bus_stop(struct vmm_bus *bus)
+{
+	bool closed;
+
+	bus_timers_stop(bus);
+	if (!bus->started)
+		return (true);
+	monitor_stop(bus);
+	pthread_mutex_lock(&bus->lock);
+	closed = bus_close_all(bus);
 	bus->quit = true;
 	bus_kick(bus);
 	pthread_mutex_unlock(&bus->lock);
-	if (stuck) {
-		vmm_log("a device does not close");
+	if (!closed)
 		return (false);
-	}
 	pthread_join(bus->thread, NULL);
 	bus->started = false;
 	return (true);
@@ -541,6 +597,8 @@ vmm_bus_destroy(struct vmm_bus *bus)
 		fclose(bus->trace);
 	pthread_cond_destroy(&bus->wake);
 	pthread_mutex_destroy(&bus->lock);
+	pthread_cond_destroy(&bus->timer_wake);
+	pthread_mutex_destroy(&bus->timer_lock);
 	for (i = 0; i < VMM_MAXCPU; i++)
 		pthread_mutex_destroy(&bus->vplock[i]);
 	free(bus->block);

@@ -104,6 +104,14 @@ struct vmm_bus {
 	char		crash[256];	/* text of the guest's crash report */
 	bool		crashed;
 
+	/* Synthetic timers: see bus_machine.c. */
+	pthread_mutex_t	timer_lock;
+	pthread_cond_t	timer_wake;
+	pthread_t	timer_thread;
+	bool		timer_started;
+	bool		timer_kicked;
+	bool		timer_quit;
+
 	/* Monitor pages: see monitor.c. */
 	pthread_t	monitor_thread;
 	bool		monitor_started;
@@ -118,6 +126,14 @@ struct vmm_bus {
 void	bus_kick(struct vmm_bus *);
 void	bus_deliver(struct vmm_bus *);	/* lock held */
 uint64_t bus_now(const struct vmm_bus *);	/* reference time, 100 ns */
+void	bus_inject(struct vmm_bus *, const struct hvk_hv_irq *, uint32_t n);
+/* Reset the server and wait until every channel is closed; lock held. */
+bool	bus_close_all(struct vmm_bus *);
+
+/* ---- bus_machine.c */
+int	bus_timers_start(struct vmm_bus *);
+void	bus_timers_stop(struct vmm_bus *);
+void	bus_timers_kick(struct vmm_bus *);	/* a deadline changed */
 
 /* ---- bus_channel.c: events, on the bus thread, lock held, may drop it. */
 void	bus_channel_open(struct vmm_bus *, const struct hvk_server_event *);

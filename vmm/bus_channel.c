@@ -442,7 +442,7 @@ vmm_channel_signal(struct vmm_channel *ch)
 	    &ch->bus->view, &irq))
 		return;
 	atomic_fetch_add_explicit(&ch->interrupts, 1, memory_order_relaxed);
-	m->ops->interrupt(m->arg, irq.vp, irq.vector);
+	m->ops->interrupt(m->arg, &irq);
 }
 
 uint16_t

@@ -24,6 +24,32 @@
 #define	MAX_RUNS	32768u
 
 int
+guest_mem_create_gap(struct guest_mem *mem, uint64_t size, uint64_t gap_start,
+    uint64_t gap_end, char *err, size_t errlen)
+{
+	uint64_t end = size <= gap_start ? size : gap_end + (size - gap_start);
+	int error;
+
+	error = guest_mem_create(mem, end, err, errlen);
+	if (error != 0)
+		return (error);
+	/* Hardly a page of the gap exists: nothing ever touches it. */
+	mem->gap_start = gap_start;
+	mem->gap_end = gap_end;
+	return (0);
+}
+
+int
+guest_mem_clear(struct guest_mem *mem)
+{
+
+	if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+	    (off_t)mem->size) != 0)
+		return (-errno);
+	return (0);
+}
+
+int
 guest_mem_create(struct guest_mem *mem, uint64_t size, char *err,
     size_t errlen)
 {
@@ -79,6 +105,8 @@ guest_mem_view(const struct guest_mem *mem, uint64_t gpa, uint64_t len)
 
 	if (gpa > mem->size || len > mem->size - gpa)
 		return (NULL);
+	if (gpa < mem->gap_end && gpa + len > mem->gap_start)
+		return (NULL);
 	return (mem->base + gpa);
 }
 
@@ -103,7 +131,8 @@ guest_mem_map(struct guest_mem *mem, const uint64_t *pfn, uint32_t n,
 	uint8_t *va;
 
 	for (i = 0; i < n; i++)
-		if (pfn[i] >= pages) {
+		if (pfn[i] >= pages || (pfn[i] >= mem->gap_start / VMM_PAGE &&
+		    pfn[i] < mem->gap_end / VMM_PAGE)) {
 			errno = ERANGE;
 			return (NULL);
 		}

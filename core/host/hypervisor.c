@@ -90,6 +90,8 @@ cpuid_features(const struct hvk_hv_config *c, uint32_t regs[4])
 	}
 	if (c->invariant_tsc)
 		regs[0] |= HVK_FEATURE_TSC_INVARIANT;
+	if (c->vp_runtime)
+		regs[0] |= HVK_FEATURE_VP_RUNTIME;
 }
 
 bool
@@ -129,6 +131,10 @@ hvk_hv_cpuid(const struct hvk_hv *hv, uint32_t leaf, uint32_t subleaf,
 			regs[0] |= HVK_RECOMMEND_APIC_MSRS;
 		if (c->no_auto_eoi)
 			regs[0] |= HVK_RECOMMEND_NO_AUTO_EOI;
+		if (c->processor_calls)
+			regs[0] |= HVK_RECOMMEND_REMOTE_FLUSH |
+			    HVK_RECOMMEND_CLUSTER_IPI |
+			    HVK_RECOMMEND_EX_PROCESSOR_MASK;
 		regs[1] = UINT32_MAX;	/* never report spinning */
 		break;
 	case HVK_CPUID_LIMITS:
@@ -404,13 +410,16 @@ hvk_hv_hypercall_page(const struct hvk_hv *hv, uint64_t *gpa)
 static unsigned
 get_input(const struct hvk_hv_view *view, uint64_t gpa, void *to, uint32_t len)
 {
+	const uint8_t *from;
+
 	if (gpa % 8 != 0)
 		return (HVK_HV_BAD_ALIGNMENT);
 	if (gpa % HVK_PAGE_SIZE + len > HVK_PAGE_SIZE)
 		return (HVK_HV_BAD_ALIGNMENT);
-	if (view->size < len || gpa > view->size - len)
+	from = hv_memory(view, gpa, len);
+	if (from == NULL)
 		return (HVK_HV_BAD_PARAMETER);
-	hvk_copy(to, view->base + gpa, len);
+	hvk_copy(to, from, len);
 	return (HVK_HV_SUCCESS);
 }
 
@@ -488,6 +497,13 @@ hvk_hv_hypercall(const struct hvk_hv *hv, uint64_t control, uint64_t input,
 		call->result = call_post(control, input, view, call);
 	else
 		call->result = call_signal(control, input, view, call);
+}
+
+void
+hvk_hv_mirror_os(struct hvk_hv *hv, uint64_t os_id, uint64_t hypercall)
+{
+	hv_store(&hv->os_id, os_id);
+	hv_store(&hv->hypercall, hypercall);
 }
 
 /* ---- what the guest said ------------------------------------------------------------- */

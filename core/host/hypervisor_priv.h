@@ -26,15 +26,22 @@ hv_store(uint64_t *word, uint64_t value)
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+/* [gpa, gpa + len) in guest memory, len at most a page, or NULL. */
+HVK_INLINE uint8_t *
+hv_memory(const struct hvk_hv_view *view, uint64_t gpa, uint32_t len)
+{
+	if (view->size < len || gpa > view->size - len)
+		return (NULL);
+	if (gpa < view->gap_end && gpa + len > view->gap_start)
+		return (NULL);
+	return (view->base + gpa);
+}
+
 /* The page of guest memory that a register names, or NULL. */
 HVK_INLINE uint8_t *
 hv_page(const struct hvk_hv_view *view, uint64_t value)
 {
-	uint64_t gpa = value & HVK_MSR_PAGE_MASK;
-
-	if (view->size < HVK_PAGE_SIZE || gpa > view->size - HVK_PAGE_SIZE)
-		return (NULL);
-	return (view->base + gpa);
+	return (hv_memory(view, value & HVK_MSR_PAGE_MASK, HVK_PAGE_SIZE));
 }
 
 /* (tsc * scale) >> 64 */

@@ -75,11 +75,39 @@ hv_write_synic(struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t value,
 	return (error);
 }
 
+int
+hvk_hv_mirror(struct hvk_hv *hv, uint32_t vp, uint64_t scontrol,
+    uint64_t siefp, uint64_t simp, const struct hvk_hv_view *view,
+    struct hvk_hv_result *result)
+{
+	struct hvk_hv_vp *v;
+	int error = HVK_OK;
+	unsigned i;
+
+	hvk_zero(result, sizeof(*result));
+	if (vp >= hv->config.nvps)
+		return (HVK_RANGE);
+	v = &hv->vp[vp];
+	for (i = 0; i < HVK_HV_SINTS; i++)
+		hv_store(&v->sint[i], 0);
+	if (write_page(&v->siefp, siefp, view) != HVK_OK) {
+		hv_store(&v->siefp, 0);
+		error = HVK_REJECT;
+	}
+	if (write_page(&v->simp, simp, view) != HVK_OK) {
+		hv_store(&v->simp, 0);
+		error = HVK_REJECT;
+	}
+	hv_store(&v->scontrol, scontrol);
+	result->actions |= HVK_HV_SYNIC | HVK_HV_EOM;
+	return (error);
+}
+
 /* ---- messages ---------------------------------------------------------------- */
 
 static void
 add_irq(struct hvk_hv_result *result, uint32_t vp, uint8_t vector,
-    bool auto_eoi)
+    uint8_t sint, bool auto_eoi)
 {
 	struct hvk_hv_irq *irq;
 
@@ -88,6 +116,7 @@ add_irq(struct hvk_hv_result *result, uint32_t vp, uint8_t vector,
 	irq = &result->irqs[result->nirqs++];
 	irq->vp = vp;
 	irq->vector = vector;
+	irq->sint = sint;
 	irq->auto_eoi = auto_eoi;
 }
 
@@ -124,7 +153,7 @@ put_message(struct hvk_hv *hv, uint32_t vp, uint32_t sint, uint32_t type,
 	__atomic_store_n(&slot->type, type, __ATOMIC_SEQ_CST);
 	config = hv_load(&v->sint[sint]);
 	if ((config & (HVK_SINT_MASKED | HVK_SINT_POLLING)) == 0)
-		add_irq(result, vp, (uint8_t)config,
+		add_irq(result, vp, (uint8_t)config, (uint8_t)sint,
 		    (config & HVK_SINT_AUTO_EOI) != 0);
 	return (HVK_OK);
 }
@@ -251,7 +280,8 @@ deliver(struct hvk_hv *hv, uint32_t vp, unsigned n, uint64_t due, uint64_t now,
 
 	if ((t->config & HVK_STIMER_DIRECT) != 0) {
 		add_irq(result, vp,
-		    (uint8_t)(t->config >> HVK_STIMER_VECTOR_SHIFT), false);
+		    (uint8_t)(t->config >> HVK_STIMER_VECTOR_SHIFT),
+		    HVK_HV_NO_SINT, false);
 		t->pending = false;
 		return;
 	}

@@ -32,15 +32,17 @@
 #define	MAX_MODULES	64
 
 static void
-interrupt(void *arg, uint32_t cpu, uint8_t vector)
+interrupt(void *arg, const struct hvk_hv_irq *irq)
 {
 	struct kld *k = arg;
-	uint64_t bit = 1ull << (vector & 63), one = 1, old;
+	uint64_t bit = 1ull << (irq->vector & 63), one = 1, old;
+	uint32_t cpu = irq->vp;
 
 	if (cpu >= k->ncpus)
 		return;
-	old = atomic_fetch_or_explicit(&k->shared->vcpu[cpu].irr[vector >> 6],
-	    bit, memory_order_acq_rel);
+	old = atomic_fetch_or_explicit(
+	    &k->shared->vcpu[cpu].irr[irq->vector >> 6], bit,
+	    memory_order_acq_rel);
 	if ((old & bit) != 0)
 		return;
 	/* EAGAIN: the counter is full, so the guest has a wake-up coming. */

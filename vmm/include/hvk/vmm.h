@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include <hvk/device.h>
+#include <hvk/host/hypervisor.h>
 
 #define	VMM_VERSION	"0.1.0"
 #define	VMM_PAGE	4096u
@@ -42,11 +43,22 @@ int	vmm_thread(void *thread, const char *name, void *(*fn)(void *),
 struct guest_mem {
 	uint8_t		*base;
 	uint64_t	size;
+	uint64_t	gap_start;	/* MMIO gap: not memory; none if */
+	uint64_t	gap_end;	/* gap_end == gap_start */
 	int		fd;		/* sealed: cannot shrink */
 	_Atomic uint32_t runs;		/* mappings in use, bounded */
 };
 int	guest_mem_create(struct guest_mem *, uint64_t size, char *err,
 	    size_t errlen);
+/*
+ * As guest_mem_create, `size` bytes of memory around a gap for devices:
+ * guest physical address and offset stay the same, so that mem->size is the
+ * end of memory, and more than `size` when some of it lies above the gap.
+ */
+int	guest_mem_create_gap(struct guest_mem *, uint64_t size,
+	    uint64_t gap_start, uint64_t gap_end, char *err, size_t errlen);
+/* All zeros again, as new.  The guest does not run. */
+int	guest_mem_clear(struct guest_mem *);
 void	guest_mem_destroy(struct guest_mem *);
 /*
  * Map guest pages one after the other.  NULL with errno: ERANGE when a page
@@ -58,16 +70,44 @@ void	guest_mem_unmap(struct guest_mem *, void *, uint32_t n, uint32_t runs);
 
 /* ---- the machine under the bus: what an engine provides. */
 struct vmm_machine_ops {
-	/* Raise a vector on a virtual processor.  Any thread; never waits. */
-	void	(*interrupt)(void *, uint32_t cpu, uint8_t vector);
+	/* Raise an interrupt on a virtual processor.  Any thread; never waits. */
+	void	(*interrupt)(void *, const struct hvk_hv_irq *);
 	/* Have SIGNAL_EVENT on an id write to fd; fd -1 removes.  0/-errno. */
 	int	(*doorbell)(void *, uint32_t connection, int fd);
+	/*
+	 * What follows may be NULL.
+	 *
+	 * May this thread write the message page of the processor now?  False:
+	 * only its own may, and it will call vmm_bus_visit() soon.  Bus lock
+	 * held.
+	 */
+	bool	(*owner)(void *, uint32_t cpu);
+	/* The hypercall page was enabled at gpa: fill it. */
+	void	(*hypercall_page)(void *, uint64_t gpa);
+	/* The guest asked for a reset of the machine. */
+	void	(*reset)(void *);
+	/* The guest reported a crash; text may be empty. */
+	void	(*crashed)(void *, const char *text);
+};
+/* What the hypervisor model offers on this machine. */
+struct vmm_enlighten {
+	uint64_t	tsc_hz;		/* guest's counter; 0 = measured */
+	uint64_t	tsc_delta;	/* guest's counter less the host's */
+	uint64_t	apic_hz;	/* 0: no frequency registers */
+	bool		no_tsc;		/* the counter cannot be trusted */
+	bool		stimers;
+	bool		apic_msrs;
+	bool		no_auto_eoi;	/* recommend against it */
+	bool		vp_runtime;
+	bool		processor_calls;
+	bool		invariant_tsc;
 };
 struct vmm_machine {
 	const struct vmm_machine_ops *ops;
 	void		*arg;
 	struct guest_mem *mem;
 	uint32_t	ncpus;
+	struct vmm_enlighten enlighten;
 };
 
 /* ---- bus.c */
@@ -95,6 +135,22 @@ bool	vmm_bus_wrmsr(struct vmm_bus *, uint32_t cpu, uint32_t msr,
 	    uint64_t value);
 uint64_t vmm_bus_hypercall(struct vmm_bus *, uint32_t cpu, uint64_t control,
 	    uint64_t input, uint64_t output);
+
+/*
+ * For an accelerator that keeps the SynIC's registers: what the guest wrote to
+ * them, its operating system's id, and the visit that `owner` promised.  On the
+ * processor's thread.
+ */
+void	vmm_bus_mirror(struct vmm_bus *, uint32_t cpu, uint64_t scontrol,
+	    uint64_t siefp, uint64_t simp);
+void	vmm_bus_mirror_os(struct vmm_bus *, uint64_t os_id,
+	    uint64_t hypercall);
+void	vmm_bus_visit(struct vmm_bus *, uint32_t cpu);
+/* As vmm_bus_cpuid, with the engine's own answer coming in by regs. */
+bool	vmm_bus_cpuid_model(struct vmm_bus *, uint32_t leaf, uint32_t subleaf,
+	    uint32_t regs[4]);
+/* The machine is reset; no processor runs.  False: a device holds on. */
+bool	vmm_bus_reset(struct vmm_bus *);
 
 /* Commands: 0, or -errno with one line in err. */
 void	vmm_bus_info(struct vmm_bus *, json_t *into);

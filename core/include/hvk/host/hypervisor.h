@@ -39,10 +39,16 @@
 #define	HVK_HV_STIMERS	4
 #define	HVK_HV_MAX_VPS	4096
 
-/* Guest memory, guest physical 0..size. base is page aligned. */
+/*
+ * Guest memory, guest physical 0..size. base is page aligned.  The gap, when
+ * there is one (gap_end > gap_start, both page aligned), belongs to devices: it
+ * is no memory.
+ */
 struct hvk_hv_view {
 	uint8_t	*base;
 	uint64_t size;
+	uint64_t gap_start;
+	uint64_t gap_end;
 };
 
 struct hvk_hv_config {
@@ -55,6 +61,9 @@ struct hvk_hv_config {
 	bool	 stimers;	/* synthetic timers, direct mode included */
 	bool	 guest_idle;	/* guest idle MSR */
 	bool	 invariant_tsc;	/* TSC invariant control MSR */
+	/* Only where the accelerator under the model has them (KVM's). */
+	bool	 vp_runtime;	/* VP run time MSR */
+	bool	 processor_calls; /* TLB flush and IPI hypercalls, and *_EX */
 	uint16_t version_major, version_minor;	/* leaf 2; 0.0 = 10.0 */
 	uint32_t version_build;			/* 0 = 20348 */
 };
@@ -62,9 +71,11 @@ struct hvk_hv_config {
 /* An interrupt to inject. */
 struct hvk_hv_irq {
 	uint32_t vp;
-	uint8_t	 vector;	/* 16..255 */
+	uint8_t	 vector;	/* 16..255; 0: the accelerator knows it */
+	uint8_t	 sint;		/* it came by, or HVK_HV_NO_SINT */
 	bool	 auto_eoi;	/* ends itself when delivered */
 };
+#define	HVK_HV_NO_SINT	0xff	/* a direct timer */
 
 /* What the caller must do after a call, besides the registers. */
 enum {
@@ -248,9 +259,24 @@ hvk_hv_signal(struct hvk_hv *hv, uint32_t vp, uint32_t sint, uint32_t flag,
 		return (false);
 	irq->vp = vp;
 	irq->vector = (uint8_t)config;
+	irq->sint = (uint8_t)sint;
 	irq->auto_eoi = (config & HVK_SINT_AUTO_EOI) != 0;
 	return (true);
 }
+
+/*
+ * For an accelerator that keeps the SynIC's registers itself (KVM's SynIC): what
+ * the guest has just written to them.  A page that is new is zeroed.  The SINTs
+ * stay the accelerator's: hvk_hv_post() and hvk_hv_signal() then give an irq
+ * that names the SINT, with vector 0, masked or not.
+ * HVK_OK, or HVK_REJECT: a page is outside memory, and is off for the model;
+ * the other register is taken.  HVK_RANGE: no such VP.  [vp]
+ */
+int	hvk_hv_mirror(struct hvk_hv *, uint32_t vp, uint64_t scontrol,
+	    uint64_t siefp, uint64_t simp, const struct hvk_hv_view *,
+	    struct hvk_hv_result *);
+/* Likewise for the guest OS id and the hypercall register.  [any] */
+void	hvk_hv_mirror_os(struct hvk_hv *, uint64_t os_id, uint64_t hypercall);
 
 /* ---- time -------------------------------------------------------------- */
 
