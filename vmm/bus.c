@@ -450,7 +450,7 @@ make_hypervisor(struct vmm_bus *bus)
 	conf.apic_hz = e->apic_hz;
 	conf.stimers = e->stimers;
 	conf.apic_msrs = e->apic_msrs;
-	conf.no_auto_eoi = e->no_auto_eoi;
+	conf.no_auto_eoi = e->no_auto_eoi || bus->conf.no_auto_eoi;
 	conf.vp_runtime = e->vp_runtime;
 	conf.processor_calls = e->processor_calls;
 	conf.invariant_tsc = e->invariant_tsc;

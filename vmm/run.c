@@ -285,6 +285,7 @@ start(struct run *r, char *err, size_t errlen)
 		return (-ENOMEM);
 	bc.machine = &r->kld->machine;
 	bc.monitor = vmm_opts_bool(r->opts, "vmbus.monitor");
+	bc.no_auto_eoi = !vmm_opts_bool(r->opts, "hyperv.autoeoi");
 	(void)vmm_parse_version(vmm_opts_get(r->opts, "vmbus.version"),
 	    &bc.version_max);
 	r->bus = vmm_bus_create(&bc, err, errlen);

@@ -100,6 +100,8 @@ void os_cpuid(int cpu, os_u32 leaf, os_u32 subleaf, os_u32 regs[4]);
 /* Waits for interrupts of a vCPU; fills 256 bits of vectors. -1 at exit. */
 int os_interrupt_wait(int cpu, os_u64 vectors[4]);
 void os_interrupt_self(int cpu, int vector);
+/* True if an interrupt of this vector ends without an EOI. */
+int os_vector_auto_eoi(int vector);
 
 /*
  * Sockets and files for devices that leave kldrun (NBD and the like).

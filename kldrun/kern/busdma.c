@@ -511,10 +511,8 @@ kld_busdma_leaks(void (*out)(void *, const char *), void *arg, long *returned)
 		n++;
 	}
 	LIST_FOREACH(m, &maps, link) {
-		if (kld_kept(m)) {
-			kld_kept_pages_add(m->nbounce);
+		if (kld_kept(m))
 			continue;
-		}
 		if (m->loaded) {
 			os_symbol_name(m->tag->caller, who, sizeof(who));
 			kld_outf(&o, "  busdma map, still loaded, of the tag "

@@ -16,6 +16,7 @@
 #include "kern.h"
 #include <sys/bus.h>
 #include <sys/smp.h>
+#include <sys/sysctl.h>
 #include <machine/cpufunc.h>
 #include <machine/frame.h>
 #include <machine/md_var.h>
@@ -37,6 +38,13 @@ struct call {
 };
 static struct call *volatile pending[MAXCPU];
 static struct mtx rendezvous_mtx;
+static u_int eois[MAXCPU];		/* by the handler that runs */
+
+SYSCTL_NODE(_debug, OID_AUTO, kldrun, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
+    "What kldrun itself has counted");
+static u_long eoi_count;
+SYSCTL_ULONG(_debug_kldrun, OID_AUTO, eois, CTLFLAG_RD, &eoi_count, 0,
+    "Interrupts that their handler ended");
 
 int
 lapic_ipi_alloc(inthand_t *ipifunc)
@@ -64,10 +72,28 @@ lapic_ipi_free(int v)
 	vectors[v] = NULL;
 }
 
-/* The host's AutoEOI or the module's own EOI MSR ends the interrupt. */
+/*
+ * On a real processor an interrupt that nobody ends blocks those of its class
+ * and below for ever, and an EOI too many ends somebody else's.  So both are
+ * faults here.
+ */
 void
 lapic_eoi(void)
 {
+	eois[curcpu]++;
+}
+
+static void
+check_eoi(int cpu, int v)
+{
+	u_int n;
+
+	n = eois[cpu];
+	eois[cpu] = 0;
+	if (n != (os_vector_auto_eoi(v) ? 0 : 1))
+		panic("vector %d: %u EOIs from its handler, AutoEOI is %s", v,
+		    n, os_vector_auto_eoi(v) ? "on" : "off");
+	atomic_add_long(&eoi_count, n);
 }
 
 /* Targets of a module's assembler entry, which is never entered here. */
@@ -159,6 +185,7 @@ intr_main(void *arg)
 				    kld_self()->nheld != 0)
 					panic("interrupt handler returned "
 					    "with a lock held");
+				check_eoi(cpu, v);
 			}
 		take_call(cpu);
 	}

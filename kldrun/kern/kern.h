@@ -79,7 +79,6 @@ void kld_malloc_boot(void);
 /* What the modules keep because the host may still use it; valid after _find. */
 void kld_kept_find(void);
 bool kld_kept(const void *);
-void kld_kept_pages_add(long);
 long kld_kept_pages(void);
 int kld_malloc_leaks(void (*out)(void *, const char *), void *arg,
     long *live, long *ever);

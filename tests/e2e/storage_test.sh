@@ -61,6 +61,25 @@ bounce_body() {
 	vm_stop vm
 }
 
+new_case eoi "a host that wants no AutoEOI: each interrupt is ended by its handler, once"
+eoi_body() {
+	make_disk disk.img 32
+	cp disk.img before.img
+	# kldrun stops the guest at an EOI that is missing or too many.
+	for auto in yes no; do
+		vm_start vm -o hyperv.autoeoi=$auto disk.img
+		copy_equal vm da0 before.img
+		[ $auto = yes ] || fio_verify vm da0 32 --bsrange=4k-256k
+		eois=$(guest_sysctl vm debug.kldrun.eois | sed 's/.*[^0-9]//')
+		echo "autoeoi=$auto: $eois EOIs"
+		vm_stop vm
+		case $auto in
+		yes) atf_check test "$eois" -eq 0 ;;
+		no) atf_check test "$eois" -ge 100 ;;
+		esac
+	done
+}
+
 new_case sector4096 "a disk with sectors of 4096 bytes"
 sector4096_body() {
 	make_disk disk.img 32

@@ -115,6 +115,7 @@ struct vmm_bus_config {
 	struct vmm_machine *machine;
 	uint32_t	version_max;	/* VMBus, major << 16 | minor */
 	bool		monitor;	/* hand out monitor ids */
+	bool		no_auto_eoi;	/* recommend against AutoEOI */
 };
 struct vmm_bus *vmm_bus_create(const struct vmm_bus_config *, char *err,
 	    size_t errlen);

@@ -60,34 +60,11 @@ storvsc_chan_ready(struct storvsc_chan *ch)
 	return (0);
 }
 
-/* The map and the memory of requests that the host may still write to. */
-static void
-storvsc_chan_keep(struct storvsc_chan *ch)
-{
-	struct storvsc_req *rq;
-	device_t dev;
-	uint32_t i, n;
-
-	dev = ch->ch_sc->sc_dev;
-	for (i = n = 0; ch->ch_reqs != NULL && i < ch->ch_sc->sc_max_req; i++) {
-		rq = &ch->ch_reqs[i];
-		if (!rq->rq_kept)
-			continue;
-		vmbus_keep(dev, rq->rq_map, 0);
-		vmbus_keep(dev, rq->rq_bounce, rq->rq_bytes);
-		n++;
-	}
-	if (n != 0)
-		device_printf(dev, "%u requests are left to the host\n", n);
-	ch->ch_sc->sc_kept += n;
-}
-
 void
 storvsc_chan_free(struct storvsc_chan *ch)
 {
 	struct storvsc_req *rq;
 
-	storvsc_chan_keep(ch);
 	while ((rq = STAILQ_FIRST(&ch->ch_free)) != NULL) {
 		STAILQ_REMOVE_HEAD(&ch->ch_free, rq_link);
 		bus_dmamap_destroy(ch->ch_sc->sc_dtag, rq->rq_map);
@@ -174,8 +151,7 @@ storvsc_chan_bounce(struct storvsc_chan *ch, struct storvsc_req *rq)
 	int error;
 
 	ccb = rq->rq_ccb;
-	rq->rq_bytes = ccb->csio.dxfer_len;
-	rq->rq_bounce = malloc(rq->rq_bytes, M_STORVSC, M_NOWAIT);
+	rq->rq_bounce = malloc(ccb->csio.dxfer_len, M_STORVSC, M_NOWAIT);
 	if (rq->rq_bounce == NULL)
 		return (ENOMEM);
 	if ((ccb->ccb_h.flags & CAM_DIR_MASK) == CAM_DIR_OUT)
@@ -407,7 +383,10 @@ storvsc_chan_action(struct storvsc_chan *ch, union ccb *ccb)
 
 /*
  * A request is over: take its memory from the host, give its CCB the result.
- * Called with the lock held; the CCB is the caller's to hand to CAM.
+ * Called with the lock held; the CCB is the caller's to hand to CAM.  NULL: the
+ * host never said that it let go of the data, and would write into, or send to
+ * the disk, whatever those pages are used for next.  So they stay with the CCB,
+ * and the CCB stays here.
  */
 static union ccb *
 storvsc_chan_finish(struct storvsc_chan *ch, const struct hvk_storvsc_done *done)
@@ -418,11 +397,12 @@ storvsc_chan_finish(struct storvsc_chan *ch, const struct hvk_storvsc_done *done
 	rq = done->cookie;
 	ccb = rq->rq_ccb;
 	if (done->held && rq->rq_loaded) {
-		rq->rq_kept = true;
-	} else {
-		storvsc_chan_unmap(ch, rq, true);
-		STAILQ_INSERT_HEAD(&ch->ch_free, rq, rq_link);
+		ch->ch_kept++;
+		vmbus_keep(ch->ch_sc->sc_dev, rq, done->length);
+		return (NULL);
 	}
+	storvsc_chan_unmap(ch, rq, true);
+	STAILQ_INSERT_HEAD(&ch->ch_free, rq, rq_link);
 	storvsc_cam_finish(ch->ch_sc, ccb, done, rq->rq_abort);
 	rq->rq_ccb = NULL;
 	return (ccb);
@@ -476,8 +456,9 @@ storvsc_chan_callback(struct vmbus_channel *chan, void *arg)
 }
 
 /*
- * End everything that is with the host.  After GONE nothing is accepted any
- * more, and what waited ends too.
+ * End everything that is with the host, but what has data if the host holds it
+ * (`held'; counted in ch_kept).  After GONE nothing is accepted any more, and
+ * what waited ends too.
  */
 void
 storvsc_chan_end(struct storvsc_chan *ch, enum hvk_storvsc_result result,
@@ -493,7 +474,8 @@ storvsc_chan_end(struct storvsc_chan *ch, enum hvk_storvsc_result result,
 	while (ch->ch_slots != NULL &&
 	    hvk_storvsc_end(&ch->ch_queue, result, held, &done)) {
 		ccb = storvsc_chan_finish(ch, &done);
-		STAILQ_INSERT_TAIL(&over, &ccb->ccb_h, sim_links.stqe);
+		if (ccb != NULL)
+			STAILQ_INSERT_TAIL(&over, &ccb->ccb_h, sim_links.stqe);
 	}
 	if (result == HVK_STORVSC_GONE) {
 		ch->ch_dead = true;

@@ -208,15 +208,32 @@ storvsc_reason(const struct storvsc_softc *sc)
 }
 
 /*
- * The controller is lost.  Closing the channels is what makes the host let go
- * of the requests' memory; only then do they end.  What a host did not confirm
- * to have let go of is not used again.
+ * Close the channels, which is what makes the host let go of the requests'
+ * memory, and only then end them.  Those of a host that did not confirm it stay
+ * with the host: how many.  Harmless when done before.
  */
+static uint32_t
+storvsc_halt(struct storvsc_softc *sc)
+{
+	uint32_t kept;
+	bool held;
+	int i;
+
+	held = vmbus_chan_close(sc->sc_primary) != 0;
+	kept = 0;
+	for (i = 0; i < sc->sc_nchan; i++) {
+		storvsc_chan_end(sc->sc_chan[i], HVK_STORVSC_GONE, held);
+		kept += sc->sc_chan[i]->ch_kept;
+	}
+	return (kept);
+}
+
+/* The controller is lost. */
 static void
 storvsc_fail_task(void *arg, int pending __unused)
 {
 	struct storvsc_softc *sc;
-	bool held;
+	uint32_t kept;
 	int i;
 
 	sc = arg;
@@ -232,9 +249,11 @@ storvsc_fail_task(void *arg, int pending __unused)
 	device_printf(sc->sc_dev, "%s\n", storvsc_reason(sc));
 	for (i = 0; i < sc->sc_nchan; i++)
 		storvsc_chan_pause(sc->sc_chan[i]);
-	held = vmbus_chan_close(sc->sc_primary) != 0;
-	for (i = 0; i < sc->sc_nchan; i++)
-		storvsc_chan_end(sc->sc_chan[i], HVK_STORVSC_GONE, held);
+	kept = storvsc_halt(sc);
+	if (kept != 0)
+		device_printf(sc->sc_dev, "the host holds the memory of %u "
+		    "request%s, which cannot end\n", kept,
+		    kept == 1 ? "" : "s");
 	storvsc_cam_lost(sc);
 }
 
@@ -341,10 +360,14 @@ storvsc_subchannels(struct storvsc_softc *sc)
 	}
 }
 
-static void
+/*
+ * EBUSY: a silent host may still use the memory of requests, so they, and what
+ * CAM knows them by, must stay.  The controller is closed all the same.
+ */
+static int
 storvsc_teardown(struct storvsc_softc *sc)
 {
-	bool held;
+	uint32_t kept;
 	int i;
 
 	mtx_lock(&sc->sc_mtx);
@@ -352,20 +375,22 @@ storvsc_teardown(struct storvsc_softc *sc)
 	mtx_unlock(&sc->sc_mtx);
 	callout_drain(&sc->sc_tick);
 	taskqueue_drain(sc->sc_tq, &sc->sc_fail_task);
-	held = vmbus_chan_close(sc->sc_primary) != 0;
-	for (i = 0; i < sc->sc_nchan; i++)
-		storvsc_chan_end(sc->sc_chan[i], HVK_STORVSC_GONE, held);
+	kept = storvsc_halt(sc);
+	if (kept != 0) {
+		device_printf(sc->sc_dev, "stays: the host holds the memory of "
+		    "%u request%s\n", kept, kept == 1 ? "" : "s");
+		return (EBUSY);
+	}
 	storvsc_cam_detach(sc);
 	taskqueue_free(sc->sc_tq);
 	(void)sysctl_ctx_free(&sc->sc_sysctl);
 	for (i = 0; i < sc->sc_nchan; i++)
 		storvsc_chan_free(sc->sc_chan[i]);
 	vmbus_subchan_rel(sc->sc_subs, sc->sc_nsubs);
-	if (sc->sc_kept != 0)
-		vmbus_keep(sc->sc_dev, sc->sc_dtag, 0);
-	else if (sc->sc_dtag != NULL)
+	if (sc->sc_dtag != NULL)
 		(void)bus_dma_tag_destroy(sc->sc_dtag);
 	mtx_destroy(&sc->sc_mtx);
+	return (0);
 }
 
 static int
@@ -421,10 +446,9 @@ storvsc_attach(device_t dev)
 	hold = root_mount_hold("storvsc");
 	error = storvsc_bring_up(sc);
 	root_mount_rel(hold);
-	if (error != 0) {
-		storvsc_teardown(sc);
+	/* A controller that cannot be torn down stays, and answers nothing. */
+	if (error != 0 && storvsc_teardown(sc) == 0)
 		return (error);
-	}
 	return (0);
 }
 
@@ -468,8 +492,7 @@ storvsc_detach(device_t dev)
 	sc->sc_detaching = true;
 	storvsc_cam_lost(sc);
 	storvsc_drain(sc);
-	storvsc_teardown(sc);
-	return (0);
+	return (storvsc_teardown(sc));
 }
 
 static device_method_t storvsc_methods[] = {

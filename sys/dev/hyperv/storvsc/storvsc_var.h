@@ -8,8 +8,9 @@
  *
  * Locking: `sc_mtx' guards the controller machine; a channel's `ch_mtx' guards
  * its request table, its waiting CCBs and its staging area.  A channel's lock
- * may be held when the vmbus transmit lock is taken.  Neither lock is held when
- * CAM is called with a finished CCB, and the two are never held together.
+ * may be held when the vmbus transmit lock is taken, or memory noted as kept.
+ * Neither lock is held when CAM is called with a finished CCB, and the two are
+ * never held together.
  * A channel is paused (under its lock) before a bus reset is sent, so that
  * whatever is outstanding when the reset is over was sent before it.
  */
@@ -61,8 +62,6 @@ struct storvsc_req {
 	void			*rq_bounce;	/* one piece, for a list that
 						   is not one range of pages */
 	bool			 rq_loaded;
-	bool			 rq_kept;	/* the host may still use it */
-	uint32_t		 rq_bytes;	/* of rq_bounce */
 	bool			 rq_abort;
 };
 
@@ -77,6 +76,7 @@ struct storvsc_chan {
 	TAILQ_HEAD(, ccb_hdr)	 ch_waiting;	/* not yet with the host */
 	bool			 ch_paused;	/* reset under way */
 	bool			 ch_dead;	/* nothing can be sent again */
+	uint32_t		 ch_kept;	/* requests left to the host */
 
 	/* Staging: the page list of the request being sent. */
 	uint64_t		*ch_pfn;
@@ -121,7 +121,6 @@ struct storvsc_softc {
 
 	struct vmbus_channel	*sc_primary;
 	struct vmbus_channel	*sc_subs[STORVSC_MAX_CHANNELS];
-	uint32_t		 sc_kept;	/* requests left to the host */
 	int			 sc_nsubs;	/* references held */
 	int			 sc_nchan;	/* open, in sc_chan */
 	struct storvsc_chan	*sc_chan[STORVSC_MAX_CHANNELS];
