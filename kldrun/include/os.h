@@ -76,6 +76,8 @@ os_u64 os_vtophys(const void *va);
 /* The console (stdout) and the end of the process. */
 void os_console_write(const char *s, os_u64 len);
 void os_exit(int status) __attribute__((noreturn));
+/* The guest ends by itself, in order, as if the host had asked it to. */
+void os_guest_ends(int restart);
 /* Prints a backtrace of the caller, then ends the process with status 3. */
 void os_die(void) __attribute__((noreturn));
 /* Name of the module function that holds `pc`: "hv_vmbus.ko`f+0x12". */
@@ -123,5 +125,25 @@ void os_fd_close(int fd);
 void os_unlink(const char *path);
 /* 1 readable, 0 deadline, -1 hung up or error. */
 int os_fd_poll_in(int fd, os_u64 deadline);
+
+/*
+ * For character devices: sockets that keep packets apart (the socket gets
+ * `mode'; directories above it are made), and events.
+ */
+int os_seq_listen(const char *path, int mode);
+/* One packet of both parts: 0, or -1. */
+int os_seq_send(int fd, const void *head, os_u64 hlen, const void *data,
+    os_u64 len);
+int os_event_new(void);
+void os_event_signal(int fd);
+void os_event_clear(int fd);
+/* Waits for either: 1 the first, 2 the second, 3 both; -1 on error. */
+int os_fd_poll_two(int a, int b);
+/* Until the other end has closed. */
+void os_fd_wait_hup(int fd);
+/* The process at the other end; name is never unterminated. */
+void os_peer(int fd, int *pid, char *name, os_u64 len);
+/* The errno of Linux for one of FreeBSD. */
+int os_linux_errno(int error);
 
 #endif

@@ -5,7 +5,7 @@
  *
  * clock.c: time as a driver sees it: ticks, uptime and wall time, DELAY, and
  * the registries of time counters and event timers. Time itself is Linux's
- * monotonic clock; a registered counter is checked and listed, never trusted.
+ * monotonic clock; wallclock.c has the time of day; a registered counter is checked and listed, never trusted.
  */
 
 #include "kern.h"
@@ -42,8 +42,9 @@ clock_main(void *arg)
 		os_sleep_until(next);
 		ticks++;
 		ticksl++;
+		kld_wallclock_tick();
 		time_uptime = next / 1000000000 + 1;
-		time_second = os_realtime_ns() / 1000000000;
+		time_second = kld_realtime_ns() / 1000000000;
 	}
 }
 
@@ -118,7 +119,7 @@ getmicrouptime(struct timeval *tv)
 void
 bintime(struct bintime *bt)
 {
-	*bt = ns_bintime(os_realtime_ns());
+	*bt = ns_bintime(kld_realtime_ns());
 }
 
 void
@@ -130,7 +131,7 @@ getbintime(struct bintime *bt)
 void
 nanotime(struct timespec *ts)
 {
-	*ts = ns_timespec(os_realtime_ns());
+	*ts = ns_timespec(kld_realtime_ns());
 }
 
 void
@@ -142,7 +143,7 @@ getnanotime(struct timespec *ts)
 void
 microtime(struct timeval *tv)
 {
-	*tv = ns_timeval(os_realtime_ns());
+	*tv = ns_timeval(kld_realtime_ns());
 }
 
 void
@@ -154,7 +155,7 @@ getmicrotime(struct timeval *tv)
 void
 getboottime(struct timeval *tv)
 {
-	*tv = ns_timeval(os_realtime_ns() - os_monotonic_ns());
+	*tv = ns_timeval(kld_realtime_ns() - os_monotonic_ns());
 }
 
 void
@@ -230,14 +231,6 @@ timevalsub(struct timeval *a, const struct timeval *b)
 	a->tv_sec -= b->tv_sec;
 	a->tv_usec -= b->tv_usec;
 	timevalfix(a);
-}
-
-/* Setting the time of a Linux machine is not kldrun's business. */
-void
-tc_setclock(struct timespec *ts)
-{
-	printf("kldrun: clock would be set to %jd.%09ld\n",
-	    (intmax_t)ts->tv_sec, ts->tv_nsec);
 }
 
 void

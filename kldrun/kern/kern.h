@@ -48,6 +48,10 @@ struct kthr {
 	const void *wchan;
 	volatile os_u32 wake;
 	TAILQ_ENTRY(kthr) waiters;
+	/* sleeping with PCATCH, and what a signal would be */
+	bool catching;
+	volatile os_u32 interrupted;
+	struct cdev_conn *conn;		/* the open file it makes calls for */
 	/* non-sleepable locks held, for reports and refusals */
 	int nheld;
 	const struct lock_object *held[KLD_MAXHELD];
@@ -66,6 +70,8 @@ int kld_thread_start(void (*fn)(void *), void *arg, int cpu,
     struct proc *p, struct kthr **out, const char *name);
 void kld_thread_end(void) __dead2;
 void kld_set_cpu(int cpu);
+/* As a signal: a sleep with PCATCH returns EINTR, now or when it begins. */
+void kld_thread_interrupt(struct kthr *);
 
 /* lock.c: bookkeeping of held locks */
 void kld_held_add(const struct lock_object *);
@@ -107,6 +113,13 @@ void kld_callout_boot(void);
 void kld_taskqueue_shutdown(void);
 void kld_thread_boot(void);
 void kld_sysctl_boot(void);
+
+/* wallclock.c: the guest's time of day */
+os_u64 kld_realtime_ns(void);
+void kld_wallclock_tick(void);
+
+/* reboot.c */
+void kld_shutdown_handlers(int final);
 
 /* printf.c: a formatted line to an output callback */
 struct kld_out {

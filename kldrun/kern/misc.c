@@ -355,10 +355,3 @@ devctl_notify(const char *system, const char *subsystem, const char *type,
 		printf("devctl: !system=%s subsystem=%s type=%s %s\n", system,
 		    subsystem, type, data != NULL ? data : "");
 }
-
-void
-shutdown_nice(int howto)
-{
-	printf("kldrun: shutdown_nice(%#x) requested by a module\n", howto);
-	os_exit(0);
-}

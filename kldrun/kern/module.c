@@ -381,6 +381,7 @@ kld_shutdown(void)
 	int error, failed;
 
 	failed = 0;
+	kld_shutdown_handlers(0);
 	rebooting = 1;
 	if (kld_disks_shutdown != NULL)
 		kld_disks_shutdown();
@@ -398,6 +399,7 @@ kld_shutdown(void)
 		TAILQ_REMOVE(&files, f, link);
 	}
 	kld_newbus_shutdown();
+	kld_shutdown_handlers(1);
 	return (failed);
 }
 

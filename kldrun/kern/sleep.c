@@ -17,6 +17,7 @@
 #include <sys/time.h>
 
 #define	NBUCKETS	256
+#define	WAKE_INTR	2	/* kthr.wake: interrupted */
 
 TAILQ_HEAD(waiterq, kthr);
 static struct bucket {
@@ -82,7 +83,7 @@ giant_pickup(int n)
  */
 static int
 sleep_on(const void *wchan, struct lock_object *lock, const char *wmesg,
-    os_u64 deadline, bool relock)
+    os_u64 deadline, bool relock, bool catch)
 {
 	struct bucket *b;
 	struct kthr *t;
@@ -94,13 +95,18 @@ sleep_on(const void *wchan, struct lock_object *lock, const char *wmesg,
 	b = bucket_of(wchan);
 	t->wchan = wchan;
 	t->wake = 0;
+	t->catching = catch;
 	t->td.td_wchan = wchan;
 	t->td.td_wmesg = wmesg;
-	TAILQ_INSERT_TAIL(&b->q, t, waiters);
+	error = 0;
+	if (catch && atomic_load_acq_int(&t->interrupted) != 0) {
+		t->wake = 1;
+		error = EINTR;
+	} else
+		TAILQ_INSERT_TAIL(&b->q, t, waiters);
 	os_unlock(&b->lock);
 	if (lock != NULL)
 		kld_lock_release(lock, &how);
-	error = 0;
 	while (t->wake == 0)
 		if (os_futex_wait(&t->wake, 0, deadline) != 0) {
 			os_lock(&b->lock);
@@ -111,6 +117,9 @@ sleep_on(const void *wchan, struct lock_object *lock, const char *wmesg,
 			}
 			os_unlock(&b->lock);
 		}
+	/* Woken as well as interrupted: the interruption is heard next time. */
+	if (t->wake == WAKE_INTR)
+		error = EINTR;
 	t->td.td_wchan = NULL;
 	t->td.td_wmesg = NULL;
 	/* Giant comes before every other lock. */
@@ -118,6 +127,30 @@ sleep_on(const void *wchan, struct lock_object *lock, const char *wmesg,
 	if (lock != NULL && relock)
 		kld_lock_acquire(lock, how);
 	return (error);
+}
+
+void
+kld_thread_interrupt(struct kthr *t)
+{
+	const void *wchan;
+	struct bucket *b;
+	bool done;
+
+	atomic_store_rel_int(&t->interrupted, 1);
+	for (done = false; !done;) {
+		wchan = *(const void *volatile *)&t->wchan;
+		if (wchan == NULL)
+			return;
+		b = bucket_of(wchan);
+		/* It may sleep elsewhere by now, and will have looked. */
+		done = t->wchan == wchan;
+		if (done && t->wake == 0 && t->catching) {
+			TAILQ_REMOVE(&b->q, t, waiters);
+			atomic_store_rel_int(&t->wake, WAKE_INTR);
+		}
+		os_unlock(&b->lock);
+	}
+	os_futex_wake(&t->wake, 1);
 }
 
 static int
@@ -155,7 +188,7 @@ _sleep(const void *chan, struct lock_object *lock, int priority,
 {
 	kld_assert_may_sleep(wmesg, lock);
 	return (sleep_on(chan, lock, wmesg, deadline_of(sbt, flags),
-	    (priority & PDROP) == 0));
+	    (priority & PDROP) == 0, (priority & PCATCH) != 0));
 }
 
 int
@@ -165,7 +198,7 @@ msleep_spin_sbt(const void *chan, struct mtx *mtx, const char *wmesg,
 	if (curthread->td_critnest != 1)
 		panic("%s: msleep_spin with another spin mutex held", wmesg);
 	return (sleep_on(chan, &mtx->lock_object, wmesg,
-	    deadline_of(sbt, flags), true));
+	    deadline_of(sbt, flags), true, false));
 }
 
 int
@@ -219,13 +252,14 @@ cv_destroy(struct cv *cvp)
 
 static int
 cv_sleep(struct cv *cvp, struct lock_object *lock, os_u64 deadline,
-    bool relock)
+    bool relock, bool catch)
 {
 	int error;
 
 	kld_assert_may_sleep(cvp->cv_description, lock);
 	atomic_add_int(&cvp->cv_waiters, 1);
-	error = sleep_on(cvp, lock, cvp->cv_description, deadline, relock);
+	error = sleep_on(cvp, lock, cvp->cv_description, deadline, relock,
+	    catch);
 	atomic_subtract_int(&cvp->cv_waiters, 1);
 	return (error);
 }
@@ -233,33 +267,33 @@ cv_sleep(struct cv *cvp, struct lock_object *lock, os_u64 deadline,
 void
 _cv_wait(struct cv *cvp, struct lock_object *lock)
 {
-	cv_sleep(cvp, lock, 0, true);
+	cv_sleep(cvp, lock, 0, true, false);
 }
 
 void
 _cv_wait_unlock(struct cv *cvp, struct lock_object *lock)
 {
-	cv_sleep(cvp, lock, 0, false);
+	cv_sleep(cvp, lock, 0, false, false);
 }
 
 int
 _cv_wait_sig(struct cv *cvp, struct lock_object *lock)
 {
-	return (cv_sleep(cvp, lock, 0, true));
+	return (cv_sleep(cvp, lock, 0, true, true));
 }
 
 int
 _cv_timedwait_sbt(struct cv *cvp, struct lock_object *lock, sbintime_t sbt,
     sbintime_t pr, int flags)
 {
-	return (cv_sleep(cvp, lock, deadline_of(sbt, flags), true));
+	return (cv_sleep(cvp, lock, deadline_of(sbt, flags), true, false));
 }
 
 int
 _cv_timedwait_sig_sbt(struct cv *cvp, struct lock_object *lock, sbintime_t sbt,
     sbintime_t pr, int flags)
 {
-	return (cv_sleep(cvp, lock, deadline_of(sbt, flags), true));
+	return (cv_sleep(cvp, lock, deadline_of(sbt, flags), true, true));
 }
 
 void

@@ -426,6 +426,13 @@ machine_ready(void)
 }
 
 void
+os_guest_ends(int restart)
+{
+	control_send(KLD_CTL_ENDS, restart ? 1 : 0);
+	main_stop();
+}
+
+void
 machine_exit(int status)
 {
 	control_send(KLD_CTL_EXIT, (uint64_t)status);

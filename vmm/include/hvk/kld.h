@@ -91,6 +91,7 @@ enum kld_ctl_kind {
 	/* kldrun to host */
 	KLD_CTL_READY = 16,	/* booted, modules attached */
 	KLD_CTL_EXIT,		/* a = exit status */
+	KLD_CTL_ENDS,		/* by itself; a = 1: it wants a restart */
 };
 
 struct kld_ctl {
