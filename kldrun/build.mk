@@ -116,7 +116,7 @@ KLDTEST_CFLAGS := $(FBSD_DEFS) -std=gnu17 -O2 -g -mcmodel=kernel -mno-red-zone \
 		-Wno-pointer-sign -Wno-gnu $(FBSD_INCLUDES)
 KLDTEST_MODS :=	$(KLDTEST)/kldtest.ko $(KLDTEST)/missing.ko \
 		$(KLDTEST)/depends.ko $(KLDTEST)/asan.ko
-TEST_PROGRAMS += $(KLDTEST)/kldrun_test
+TEST_PROGRAMS += $(KLDTEST)/kldrun_test $(KLDTEST)/cdev_test
 
 $(KLDTEST)/missing.ko: KLDTEST_CFLAGS += -DKLDTEST_MISSING
 $(KLDTEST)/asan.ko: KLDTEST_CFLAGS += -fsanitize=kernel-address \
@@ -131,3 +131,13 @@ $(KLDTEST)/kldrun_test: tests/kldrun/kldrun_test.c $(KLDTEST_MODS) \
 		$(B)/bin/kldrun $(B)/bin/kldrun-asan
 	$(CC) $(HVK_CFLAGS) -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
 	    -DMODDIR='"$(CURDIR)/$(KLDTEST)"' -o $@ $< -latf-c
+
+$(KLDTEST)/cdevtest.ko: tests/kldrun/cdevtest.c | cross-headers
+	@mkdir -p $(@D)
+	$(CLANG) $(KLDTEST_CFLAGS) -c -o $@ $<
+
+$(KLDTEST)/cdev_test: tests/kldrun/cdev_test.c usr.sbin/hyperv/lib/device.c \
+		$(KLDTEST)/cdevtest.ko $(B)/bin/kldrun
+	$(CC) $(HVK_CFLAGS) -Iusr.sbin/hyperv/lib -Ikldrun/include \
+	    -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
+	    -DMODDIR='"$(CURDIR)/$(KLDTEST)"' -o $@ $(filter %.c,$^) -latf-c
