@@ -1,0 +1,150 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The hvkit authors
+ */
+
+/*
+ * The packet message of RNDIS, both ways: an Ethernet frame behind a header
+ * and pieces of per-packet information.  Readers work on memory that the peer
+ * may change while they look: every header word is fetched once, into the
+ * caller's struct, and only that copy is checked and used.  The frame itself
+ * stays where it is; whoever wants it copies it once.
+ *
+ * Pure functions, callable from anywhere.  Source: wire.md section 15.
+ */
+
+#ifndef HVK_RNDIS_H
+#define	HVK_RNDIS_H
+
+#include <hvk/error.h>
+#include <hvk/types.h>
+#include <hvk/wire/rndis.h>
+
+/* A piece of memory; a message may lie in several, one after the other. */
+struct hvk_net_seg {
+	uint8_t		*base;
+	uint32_t	len;
+};
+
+/* What is known of a frame besides its bytes. */
+struct hvk_net_meta {
+	uint32_t	has;		/* HVK_NET_*; the rest is void if unset */
+	uint32_t	csum;		/* HVK_TXCSUM_* or HVK_RXCSUM_* */
+	uint32_t	lso;		/* HVK_LSO_* */
+	uint32_t	hash;
+	uint32_t	hash_info;	/* HVK_RSS_*: function and one type */
+	uint16_t	vlan;		/* tag as in an Ethernet frame, in the
+					   order of the host */
+	uint16_t	packet_id;
+	uint8_t		packet_flags;	/* HVK_PACKET_ID_* */
+};
+#define	HVK_NET_CSUM		0x01u
+#define	HVK_NET_LSO		0x02u
+#define	HVK_NET_VLAN		0x04u
+#define	HVK_NET_HASH		0x08u
+#define	HVK_NET_HASH_INFO	0x10u
+#define	HVK_NET_PACKET_ID	0x20u
+#define	HVK_NET_ALL		0x3fu
+
+/* The longest header that hvk_rndis_encode() writes. */
+#define	HVK_RNDIS_HEADER_MAX	(44u + 6u * 16u)
+/* Per-packet information beyond this is refused. */
+#define	HVK_RNDIS_PPI_MAX	1024u
+
+struct hvk_rndis_frame {
+	uint32_t	message;	/* where its message starts */
+	uint32_t	message_len;	/* and its length, padding included */
+	uint32_t	offset;		/* where the frame starts, from the
+					   beginning of the segments */
+	uint32_t	len;		/* of the frame, never 0 */
+	struct hvk_net_meta meta;
+};
+
+/*
+ * The packet message at `at' of the segments, within `room' bytes (at + room
+ * is at most what the segments hold).  HVK_OK, or HVK_REJECT: not a packet, a
+ * length or offset beyond the message, out-of-band data, a virtual circuit,
+ * overlapping parts, or a bad piece of per-packet information.
+ */
+int	hvk_rndis_parse(const struct hvk_net_seg *, uint32_t nseg, uint32_t at,
+	    uint32_t room, struct hvk_rndis_frame *);
+
+/* Several messages one after the other. */
+struct hvk_rndis_walk {
+	const struct hvk_net_seg *seg;
+	uint32_t	nseg;
+	uint32_t	at;
+	uint32_t	left;		/* bytes */
+	uint32_t	more;		/* messages that may still come */
+};
+
+/* `len' bytes at most, and at most `max' messages. */
+void	hvk_rndis_walk_init(struct hvk_rndis_walk *,
+	    const struct hvk_net_seg *, uint32_t nseg, uint32_t len,
+	    uint32_t max);
+/*
+ * HVK_OK: the next frame; HVK_AGAIN: no more; HVK_REJECT: what is left makes
+ * no sense and is given up (the next call says HVK_AGAIN).
+ */
+int	hvk_rndis_walk_next(struct hvk_rndis_walk *, struct hvk_rndis_frame *);
+
+/* Bytes in all segments; UINT32_MAX if that is more than 32 bits hold. */
+uint32_t	hvk_net_total(const struct hvk_net_seg *, uint32_t nseg);
+/* Copy out; false (and nothing copied) if they do not hold that much. */
+bool	hvk_net_gather(const struct hvk_net_seg *, uint32_t nseg,
+	    uint32_t offset, void *to, uint32_t len);
+/* Copy in, likewise. */
+bool	hvk_net_scatter(const struct hvk_net_seg *, uint32_t nseg,
+	    uint32_t offset, const void *from, uint32_t len);
+/*
+ * The pieces that hold [offset, offset + len): their number, 0 if the segments
+ * do not hold that or `max' are not enough.
+ */
+uint32_t	hvk_net_slice(const struct hvk_net_seg *, uint32_t nseg,
+		    uint32_t offset, uint32_t len, struct hvk_net_seg *out,
+		    uint32_t max);
+
+/* Bytes of header in front of a frame with that information. */
+HVK_INLINE uint32_t
+hvk_rndis_header_len(const struct hvk_net_meta *meta)
+{
+	uint32_t n = meta->has & HVK_NET_ALL;
+
+	/* The number of bits, without a library. */
+	n -= n >> 1 & 0x15;
+	n = (n & 0x33) + (n >> 2 & 0x33);
+	return (44 + 16 * ((n + (n >> 4)) & 0xf));
+}
+
+/* Bytes of the message; align is a power of two. */
+HVK_INLINE uint32_t
+hvk_rndis_message_len(const struct hvk_net_meta *meta, uint32_t len,
+    uint32_t align)
+{
+	return ((hvk_rndis_header_len(meta) + len + align - 1) & ~(align - 1));
+}
+
+/*
+ * Write the header of a packet message; the frame of `len' bytes (at most 16
+ * MiB) comes right behind it.  The message's length is rounded up to align, a
+ * power of two.  `to' is 4-aligned and holds HVK_RNDIS_HEADER_MAX, or what
+ * hvk_rndis_header_len() says.  Returns the bytes written.
+ */
+uint32_t	hvk_rndis_encode(void *to, const struct hvk_net_meta *,
+		    uint32_t len, uint32_t align);
+
+/*
+ * Whether a frame from a guest may be sent with what it asks for.  `head' is a
+ * private copy of the frame's first bytes: all of it, or at least 192.
+ * HVK_REJECT: longer than mtu allows without LSO; LSO with an MSS of 0 or
+ * above the MTU, for something that is not TCP over the IP version stated, or
+ * whose headers are not where it says or not in `head'; a checksum for another
+ * protocol than the frame has.  tcp_offset, if not NULL, gets where the TCP or
+ * UDP header starts, when LSO or a checksum needs it (else 0).
+ */
+int	hvk_net_check(const struct hvk_net_meta *, const uint8_t *head,
+	    uint32_t head_len, uint32_t len, uint32_t mtu,
+	    uint32_t *l4_offset);
+
+#endif /* !HVK_RNDIS_H */
