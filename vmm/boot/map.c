@@ -37,6 +37,13 @@ boot_map_make(struct boot *b)
 		return (BOOT_FAIL(b, -EINVAL, "the MMIO gap at %#llx leaves no "
 		    "room for a kernel below it",
 		    (unsigned long long)c->gap_start));
+	/* The interrupt chips are where they are. */
+	if (size > PLAT_IOAPIC && (c->gap_size == 0 || c->gap_start >
+	    PLAT_IOAPIC || gap_end < 1ull << 32))
+		return (BOOT_FAIL(b, -EINVAL, "%llu MiB of memory need an MMIO "
+		    "gap from %#llx or below up to 4 GiB",
+		    (unsigned long long)(size >> 20),
+		    (unsigned long long)PLAT_IOAPIC));
 	b->low_end = size;
 	if (c->gap_size != 0 && c->gap_start < size)
 		b->low_end = c->gap_start;
