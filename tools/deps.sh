@@ -23,7 +23,8 @@ lld:ld.lld llvm:llvm-objcopy clang-tidy:clang-tidy clang-format:clang-format
 bmake:bmake kyua:kyua atf-sh:atf-sh libatf-dev:/usr/include/atf-c.h
 libnbd-dev:/usr/include/libnbd.h libnbd-bin:nbdcopy nbdkit:nbdkit
 qemu-utils:qemu-nbd fio:fio libjansson-dev:/usr/include/jansson.h
-liburing-dev:/usr/include/liburing.h libseccomp-dev:/usr/include/seccomp.h
+liburing-dev:/usr/include/liburing.h libslirp-dev:/usr/include/slirp/libslirp.h
+libseccomp-dev:/usr/include/seccomp.h
 libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy
 acpica-tools:iasl

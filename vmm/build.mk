@@ -6,7 +6,8 @@
 VMM_SRCS := $(filter-out vmm/tests/% vmm/fuzz/%,\
 	$(wildcard vmm/*.c vmm/*/*.c))
 VMM_OBJS := $(VMM_SRCS:%.c=$(B)/%.o)
-VMM_LIBS := -ljansson -lnbd -luring -lseccomp -lpthread
+VMM_LIBS := -ljansson -lnbd -luring -lseccomp -lslirp \
+		-lpthread
 
 $(VMM_OBJS): $(B)/%.o: %.c
 	@mkdir -p $(@D)
