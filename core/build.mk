@@ -105,3 +105,5 @@ $(B)/fuzz/%: core/fuzz/%.c $(B)/fuzz/lib/libhvk.a
 -include $(wildcard $(CORE_OBJS:.o=.d) $(CORE_ASAN:.o=.d) $(CORE_TSAN:.o=.d) \
 	$(CORE_FOBJS:.o=.d) $(CORE_M32:.o=.d) $(B)/tests/core/*.d \
 	$(B)/asan/tests/core/*.d $(B)/tsan/tests/core/*.d $(B)/fuzz/*.d)
+
+-include core/port/build.mk
