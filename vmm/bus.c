@@ -121,6 +121,7 @@ bus_deliver(struct vmm_bus *bus)
 			    bus->retry_ms * 2;
 			if (bus->retry_ms > RETRY_MAX_MS)
 				bus->retry_ms = RETRY_MAX_MS;
+			bus->retry_at = vmm_deadline((uint32_t)bus->retry_ms);
 			return;
 		}
 		if (fault != FAULT_DROP)
@@ -191,7 +192,8 @@ bus_wait(struct vmm_bus *bus)
 	uint64_t at = 0;
 
 	if (bus->retry_ms != 0)
-		at = vmm_deadline((uint32_t)bus->retry_ms);
+		at = bus->retry_at > vmm_now_ns() ? bus->retry_at :
+		    vmm_deadline((uint32_t)bus->retry_ms);
 	if (bus->hold_until != 0 && (at == 0 || bus->hold_until < at))
 		at = bus->hold_until;
 	if (at == 0) {
@@ -214,7 +216,9 @@ bus_main(void *arg)
 		bus->kicked = false;
 		if (bus->hold_until != 0 && bus->hold_until <= vmm_now_ns())
 			bus->hold_until = 0;
-		bus_deliver(bus);
+		/* A full slot is left alone until EOM, or until it is time. */
+		if (bus->retry_ms == 0 || bus->retry_at <= vmm_now_ns())
+			bus_deliver(bus);
 		if (hvk_server_event(bus->server, &ev)) {
 			handle(bus, &ev);
 			continue;

@@ -88,6 +88,7 @@ struct vmm_bus {
 	struct vmm_channel *channels;
 	bool		connected;
 	uint64_t	retry_ms;	/* delivery back-off, 0 = none needed */
+	uint64_t	retry_at;	/* when to try again, CLOCK_MONOTONIC */
 	uint64_t	hold_until;	/* fault: messages are delayed */
 	struct fault	fault;		/* of control messages */
 	bool		head_asked;	/* fault of the first in the queue */

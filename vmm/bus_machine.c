@@ -169,7 +169,6 @@ vmm_bus_cpuid_model(struct vmm_bus *bus, uint32_t leaf, uint32_t subleaf,
 bool
 vmm_bus_reset(struct vmm_bus *bus)
 {
-	const struct vmm_enlighten *e = &bus->machine->enlighten;
 	uint32_t i;
 	bool closed;
 
@@ -179,12 +178,20 @@ vmm_bus_reset(struct vmm_bus *bus)
 	for (i = 0; i < bus->machine->ncpus; i++)
 		pthread_mutex_lock(&bus->vplock[i]);
 	hvk_hv_reset(&bus->hv);
-	if (bus->tsc_scale != 0)
-		(void)hvk_hv_retime(&bus->hv, bus->hv.config.tsc_hz,
-		    __rdtsc() + e->tsc_delta, bus_now(bus), &bus->view);
 	for (i = 0; i < bus->machine->ncpus; i++)
 		pthread_mutex_unlock(&bus->vplock[i]);
 	bus->crashed = false;
 	pthread_mutex_unlock(&bus->lock);
 	return (closed);
+}
+
+bool
+vmm_bus_retime(struct vmm_bus *bus)
+{
+	const struct vmm_enlighten *e = &bus->machine->enlighten;
+
+	if (bus->tsc_scale == 0)
+		return (true);
+	return (hvk_hv_retime(&bus->hv, bus->hv.config.tsc_hz, __rdtsc() +
+	    e->tsc_delta, bus_now(bus), &bus->view) == HVK_OK);
 }

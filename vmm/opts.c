@@ -17,7 +17,7 @@
 
 enum opt_type {
 	STRING, ENGINE, CPUS, SIZE, VERSION, BOOL, MS, COUNT, BACKEND, SECTOR,
-	CONTROLLER, BYTES, US,
+	CONTROLLER, BYTES, US, SYNIC,
 };
 
 static const struct opt {
@@ -243,7 +243,7 @@ value_ok(enum opt_type type, const char *v)
 	case STRING:
 		return (*v != '\0' && strlen(v) < 4096);
 	case ENGINE:
-		return (strcmp(v, "kld") == 0);
+		return (strcmp(v, "kld") == 0 || strcmp(v, "kvm") == 0);
 	case CPUS:
 		return (in_range(v, 1, VMM_MAXCPU));
 	case SIZE:
@@ -266,6 +266,9 @@ value_ok(enum opt_type type, const char *v)
 		return (controller_ok(v));
 	case BYTES:
 		return (vmm_parse_size(v, &size) == 0 && size != 0);
+	case SYNIC:
+		return (strcmp(v, "auto") == 0 || strcmp(v, "kernel") == 0 ||
+		    strcmp(v, "user") == 0);
 	case US:
 		return (in_range(v, 0, 1000000));
 	}
@@ -277,9 +280,6 @@ bad_value(const struct opt *o, const char *key, const char *value, char *err,
     size_t errlen)
 {
 
-	if (o->type == ENGINE && strcmp(value, "kvm") == 0)
-		return (vmm_fail(err, errlen, -EINVAL, "the kvm engine is not "
-		    "part of this build; use engine=kld"));
 	return (vmm_fail(err, errlen, -EINVAL,
 	    "%s: '%.64s' is not a value for it; give %s%s", key, value,
 	    o->values, o->type == SIZE ? " such as 256M (a multiple of 4K, "
@@ -397,6 +397,21 @@ vmm_opts_get(const struct vmm_opts *o, const char *key)
 		return (v);
 	def = opt_find(key);
 	return (def != NULL && *def->def != '\0' ? def->def : NULL);
+}
+
+int
+vmm_opts_append(struct vmm_opts *o, const char *what, const char *value,
+    char *err, size_t errlen)
+{
+	char key[64];
+	unsigned i;
+
+	for (i = 0; i < 100; i++) {
+		snprintf(key, sizeof(key), "%s.%u", what, i);
+		if (raw_get(o, key) == NULL)
+			return (vmm_opts_set(o, key, value, err, errlen));
+	}
+	return (vmm_fail(err, errlen, -E2BIG, "more than 100 of %s", what));
 }
 
 uint64_t

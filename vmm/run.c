@@ -20,33 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <hvk/stor.h>
+#include "run.h"
 
-#include "kld/kld.h"
-
-#define	MAX_CONTROLLERS	12
 #define	LINGER_MS	5000u	/* guest that said goodbye but stays */
 #define	LOOK_MS		1000	/* watch for tampering */
-
-struct run {
-	struct vmm_opts	*opts;
-	struct vmm_rundir rd;
-	struct kld	*kld;
-	struct vmm_bus	*bus;
-	struct vmm_stor	*stor[MAX_CONTROLLERS];
-	unsigned	nstor;
-	struct vmm_ctl	*ctl;
-	struct kld_console *console;
-	int		sigfd;
-	int		stopfd;		/* eventfd: hvk ctl shutdown */
-	uint64_t	started;
-	uint64_t	deadline;	/* of the stop under way, 0 = none */
-	_Atomic bool	ready;
-	_Atomic bool	stopping;
-	bool		hung_up;	/* the control socket is closed */
-	bool		orderly;	/* EXIT was reported with status 0 */
-	bool		killed;
-};
 
 static void
 run_help(void)
@@ -55,7 +32,8 @@ run_help(void)
 	printf("usage: hvk run [options] [IMAGE]\n\n"
 	    "Runs one guest and shows its console. The kld engine loads the "
 	    "FreeBSD modules\ninto a process of this machine (kldrun) and needs "
-	    "no virtualisation.\n\nOptions:\n"
+	    "no virtualisation. With --kernel\nthe kvm engine boots a kernel on "
+	    "/dev/kvm.\n\nOptions:\n"
 	    "  -o KEY=VALUE          set a key (below); may be repeated\n"
 	    "  --config FILE         read keys from FILE, one KEY=VALUE a line\n"
 	    "  --dir DIR             run directory: sockets and console.log\n"
@@ -67,7 +45,17 @@ run_help(void)
 	    "  --disk SPEC           FILE|URI[,readonly][,direct]"
 	    "[,sector=4096]...\n"
 	    "  --cdrom FILE          a CD-ROM\n"
-	    "  IMAGE                 the same as --disk IMAGE\n\nKeys:\n");
+	    "  IMAGE                 the same as --disk IMAGE\n"
+	    "  --kernel FILE         bzImage, PVH or FreeBSD ELF kernel\n"
+	    "  --initrd FILE         initial RAM disk (Linux, PVH)\n"
+	    "  --cmdline TEXT        the kernel's command line\n"
+	    "  --module FILE         FreeBSD module to preload; may be "
+	    "repeated\n"
+	    "  --env NAME=VALUE      FreeBSD kernel environment; may be "
+	    "repeated\n"
+	    "  --mfsroot FILE        FreeBSD memory root\n"
+	    "  --gen2                no PIC, PIT, RTC, i8042\n"
+	    "  --mmio-gap SIZE[@ADDR] hole in memory for devices\n\nKeys:\n");
 	vmm_opts_help();
 	printf("\nThe disks appear in the guest as da0, da1... and outside as "
 	    "NBD sockets in DIR.\nCtrl-C stops the guest in good order; a "
@@ -76,6 +64,8 @@ run_help(void)
 	    "  hvk run --cpus 4 --disk a.img --disk b.img,readonly\n"
 	    "  hvk run --disk 'nbd+unix:///?socket=/tmp/vhd.sock'\n"
 	    "  hvk run -o name=two -o vmbus.version=4.0 --config guest.conf\n"
+	    "  hvk run --kernel vmlinuz --initrd initrd.img --cmdline "
+	    "console=ttyS0 disk.img\n"
 	    "  hvk ctl info\n");
 }
 
@@ -93,6 +83,14 @@ parse(struct vmm_opts *o, int argc, char **argv, char *err, size_t errlen)
 		{ "disk", required_argument, NULL, 'D' },
 		{ "cdrom", required_argument, NULL, 'C' },
 		{ "engine", required_argument, NULL, 'e' },
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "cmdline", required_argument, NULL, 'l' },
+		{ "mfsroot", required_argument, NULL, 'r' },
+		{ "module", required_argument, NULL, 'K' },
+		{ "env", required_argument, NULL, 'E' },
+		{ "gen2", no_argument, NULL, '2' },
+		{ "mmio-gap", required_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -100,6 +98,8 @@ parse(struct vmm_opts *o, int argc, char **argv, char *err, size_t errlen)
 		{ 'd', "dir" }, { 'n', "name" }, { 'c', "cpus" },
 		{ 'm', "memory" }, { 'v', "vmbus.version" },
 		{ 'M', "modules" }, { 'e', "engine" },
+		{ 'k', "kernel" }, { 'i', "initrd" }, { 'l', "cmdline" },
+		{ 'r', "mfsroot" }, { 'g', "mmio.gap" },
 	};
 	int c, error = 0;
 	size_t i;
@@ -118,6 +118,11 @@ parse(struct vmm_opts *o, int argc, char **argv, char *err, size_t errlen)
 		else if (c == 'D' || c == 'C')
 			error = vmm_opts_disk(o, optarg, c == 'C', err,
 			    errlen);
+		else if (c == 'K' || c == 'E')
+			error = vmm_opts_append(o, c == 'K' ? "module" : "env",
+			    optarg, err, errlen);
+		else if (c == '2')
+			error = vmm_opts_set(o, "gen2", "yes", err, errlen);
 		for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 			if (keys[i].c == c)
 				error = vmm_opts_set(o, keys[i].key, optarg,
@@ -141,16 +146,23 @@ text(const json_t *in, const char *key, const char *def)
 static int
 ctl_info(struct run *r, json_t *out)
 {
+	json_t *vm;
 
-	json_object_set_new(out, "vm", json_pack(
-	    "{s:s, s:s, s:s, s:i, s:I, s:i, s:i, s:f, s:s}",
-	    "name", vmm_opts_get(r->opts, "name"), "engine", "kld",
+	vm = json_pack("{s:s, s:s, s:s, s:i, s:I, s:i, s:f, s:s}",
+	    "name", vmm_opts_get(r->opts, "name"), "engine",
+	    r->kvm != NULL ? "kvm" : "kld",
 	    "state", atomic_load(&r->stopping) ? "stopping" :
 	    atomic_load(&r->ready) ? "running" : "starting",
-	    "cpus", (int)r->kld->ncpus, "memory",
-	    (json_int_t)r->kld->mem.size, "pid", (int)getpid(),
-	    "guest_pid", (int)r->kld->pid, "uptime",
-	    (double)(vmm_now_ns() - r->started) / 1e9, "dir", r->rd.path));
+	    "cpus", (int)vmm_opts_num(r->opts, "cpus"), "memory",
+	    (json_int_t)vmm_opts_num(r->opts, "memory"), "pid",
+	    (int)getpid(), "uptime", (double)(vmm_now_ns() - r->started) /
+	    1e9, "dir", r->rd.path);
+	if (r->kvm != NULL)
+		run_kvm_info(r, vm);
+	else
+		json_object_set_new(vm, "guest_pid",
+		    json_integer(r->kld->pid));
+	json_object_set_new(out, "vm", vm);
 	vmm_bus_info(r->bus, out);
 	return (0);
 }
@@ -206,8 +218,16 @@ ctl_handler(void *arg, const char *cmd, const json_t *in, json_t *out,
 		return (vmm_bus_device_ctl(r->bus, text(in, "controller",
 		    text(json_object_get(in, "disk"), "controller", "scsi0")),
 		    cmd, in, out, err, errlen));
-	if (strcmp(cmd, "nmi") == 0)
+	if (strcmp(cmd, "nmi") == 0 && r->kvm == NULL)
 		return (kld_send(r->kld, KLD_CTL_NMI, 0, -1));
+	if (strcmp(cmd, "nmi") == 0) {
+		kvm_nmi(r->kvm);
+		return (0);
+	}
+	if (strcmp(cmd, "reset") == 0 && r->kvm != NULL) {
+		kvm_end(r->kvm, KVM_END_RESET, "reset by hvk ctl");
+		return (0);
+	}
 	if (strcmp(cmd, "shutdown") == 0)
 		return (write(r->stopfd, &one, sizeof(one)) < 0 ? -errno : 0);
 	return (vmm_fail(err, errlen, -ENOSYS, "no command '%.40s'; "
@@ -269,21 +289,11 @@ make_storage(struct run *r, char *err, size_t errlen)
 }
 
 static int
-start(struct run *r, char *err, size_t errlen)
+make_bus(struct run *r, struct vmm_machine *machine, char *err, size_t errlen)
 {
-	struct kld_config kc = {
-		.ncpus = (uint32_t)vmm_opts_num(r->opts, "cpus"),
-		.mem_size = vmm_opts_num(r->opts, "memory"),
-	};
-	struct vmm_bus_config bc = { 0 };
-	struct kld_program p;
-	char kldrun[4200], modules[4200];
+	struct vmm_bus_config bc = { .machine = machine };
 	int error;
 
-	r->kld = kld_create(&kc, err, errlen);
-	if (r->kld == NULL)
-		return (-ENOMEM);
-	bc.machine = &r->kld->machine;
 	bc.monitor = vmm_opts_bool(r->opts, "vmbus.monitor");
 	bc.no_auto_eoi = !vmm_opts_bool(r->opts, "hyperv.autoeoi");
 	(void)vmm_parse_version(vmm_opts_get(r->opts, "vmbus.version"),
@@ -292,19 +302,57 @@ start(struct run *r, char *err, size_t errlen)
 	if (r->bus == NULL)
 		return (-ENOMEM);
 	error = make_storage(r, err, errlen);
-	if (error == 0)
-		error = find_program(r, &p, kldrun, modules, sizeof(kldrun),
-		    err, errlen);
 	if (error != 0)
 		return (error);
 	r->ctl = vmm_ctl_start(r->rd.path, ctl_handler, r, err, errlen);
-	if (r->ctl == NULL)
-		return (-EIO);
-	error = kld_launch(r->kld, r->bus, &p, err, errlen);
+	return (r->ctl != NULL ? 0 : -EIO);
+}
+
+static int
+start_kld(struct run *r, char *err, size_t errlen)
+{
+	struct kld_config kc = {
+		.ncpus = (uint32_t)vmm_opts_num(r->opts, "cpus"),
+		.mem_size = vmm_opts_num(r->opts, "memory"),
+	};
+	struct kld_program p;
+	char kldrun[4200], modules[4200];
+	int error;
+
+	r->kld = kld_create(&kc, err, errlen);
+	if (r->kld == NULL)
+		return (-ENOMEM);
+	error = find_program(r, &p, kldrun, modules, sizeof(kldrun), err,
+	    errlen);
+	if (error == 0)
+		error = make_bus(r, &r->kld->machine, err, errlen);
+	if (error == 0)
+		error = kld_launch(r->kld, r->bus, &p, err, errlen);
 	if (error != 0)
 		return (error);
 	r->console = kld_console_start(r->kld->out, r->rd.path, err, errlen);
 	return (r->console != NULL ? 0 : -EIO);
+}
+
+static int
+start_kvm(struct run *r, char *err, size_t errlen)
+{
+	int error;
+
+	error = run_kvm_create(r, err, errlen);
+	if (error == 0)
+		error = make_bus(r, &r->kvm->machine, err, errlen);
+	if (error == 0)
+		error = run_kvm_start(r, err, errlen);
+	if (error == 0)
+		vmm_log("engine kvm: %s, %s processor(s), %s of memory, "
+		    "Hyper-V by %s; Ctrl-A h for help",
+		    vmm_opts_get(r->opts, "kernel"),
+		    vmm_opts_get(r->opts, "cpus"),
+		    vmm_opts_get(r->opts, "memory"),
+		    r->kvm->accel == &kvm_accel_kernel ? "KVM's SynIC" :
+		    "the model in user space");
+	return (error);
 }
 
 /* ---- looking after it */
@@ -450,6 +498,9 @@ finish(struct run *r, int status)
 	unsigned i;
 
 	kld_console_stop(r->console, 2000);
+	if (r->kvm != NULL)
+		kvm_stop(r->kvm);
+	dev_console_stop(r->terminal);
 	vmm_ctl_stop(r->ctl);
 	if (r->kld != NULL)
 		kld_halt(r->kld);
@@ -463,6 +514,7 @@ finish(struct run *r, int status)
 		vmm_stor_destroy(r->stor[i]);
 	vmm_bus_destroy(r->bus);
 	kld_destroy(r->kld);
+	kvm_destroy(r->kvm);
 	vmm_rundir_close(&r->rd);
 	if (r->sigfd >= 0)
 		close(r->sigfd);
@@ -506,6 +558,7 @@ cmd_run(int argc, char **argv)
 	char err[VMM_ERRLEN] = "unknown error";
 	struct run r;
 	int error, status;
+	bool kvm;
 
 	memset(&r, 0, sizeof(r));
 	r.sigfd = r.stopfd = r.rd.lock = -1;
@@ -523,19 +576,25 @@ cmd_run(int argc, char **argv)
 		return (EX_USAGE_);
 	}
 	error = prepare(&r, err, sizeof(err));
-	if (error == 0) {
+	kvm = strcmp(vmm_opts_get(r.opts, "engine"), "kvm") == 0 ||
+	    vmm_opts_get(r.opts, "kernel") != NULL;
+	if (error == 0 && kvm)
+		error = start_kvm(&r, err, sizeof(err));
+	else if (error == 0) {
 		vmm_log("engine kld: FreeBSD modules in kldrun, %s "
 		    "processor(s), %s of memory",
 		    vmm_opts_get(r.opts, "cpus"),
 		    vmm_opts_get(r.opts, "memory"));
-		error = start(&r, err, sizeof(err));
+		error = start_kld(&r, err, sizeof(err));
 	}
 	status = EX_FAILED;
 	if (error != 0) {
 		vmm_log("%s", err);
 		if (r.kld != NULL && r.kld->pid > 0)
 			guest_kill(&r, "could not start");
-	} else
+	} else if (kvm)
+		status = run_kvm_watch(&r);
+	else
 		watch(&r);
 	if (r.kld != NULL && r.kld->pid > 0)
 		status = verdict(&r);

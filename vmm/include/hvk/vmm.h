@@ -25,7 +25,13 @@
 #define	VMM_ERRLEN	512
 
 /* Exit statuses of every subcommand. */
-enum { EX_OK_ = 0, EX_FAILED = 1, EX_USAGE_ = 2 };
+enum {
+	EX_OK_ = 0,
+	EX_FAILED = 1,
+	EX_USAGE_ = 2,
+	EX_CRASHED_ = 3,	/* engine kvm: triple fault */
+	EX_RESET_ = 4,		/* engine kvm: reset, and reboot=no */
+};
 
 /* ---- log.c: one line to standard error, prefixed "hvk: ". */
 void	vmm_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -152,6 +158,8 @@ bool	vmm_bus_cpuid_model(struct vmm_bus *, uint32_t leaf, uint32_t subleaf,
 	    uint32_t regs[4]);
 /* The machine is reset; no processor runs.  False: a device holds on. */
 bool	vmm_bus_reset(struct vmm_bus *);
+/* After it: machine->enlighten.tsc_delta changed. */
+bool	vmm_bus_retime(struct vmm_bus *);
 
 /* Commands: 0, or -errno with one line in err. */
 void	vmm_bus_info(struct vmm_bus *, json_t *into);
@@ -182,6 +190,9 @@ int	vmm_opts_assign(struct vmm_opts *, const char *keyvalue, char *err,
 	    size_t errlen);		/* "key=value" */
 int	vmm_opts_file(struct vmm_opts *, const char *path, char *err,
 	    size_t errlen);
+/* Into the next free what.N. */
+int	vmm_opts_append(struct vmm_opts *, const char *what,
+	    const char *value, char *err, size_t errlen);
 /* "PATH[,key=value]..." into the next free disk.N. */
 int	vmm_opts_disk(struct vmm_opts *, const char *spec, bool cdrom,
 	    char *err, size_t errlen);

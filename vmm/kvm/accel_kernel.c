@@ -1,0 +1,199 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The hvkit authors
+ *
+ * Accelerator "kernel": KVM's own SynIC, synthetic timers, reference time and
+ * hypercall page.  KVM tells where the guest put its pages (the model is given
+ * that by vmm_bus_mirror), hands out POST_MESSAGE, and raises a SINT by a GSI
+ * of its own.  The crash registers are taken from it, since it forgets the
+ * text.
+ *
+ * Message pages: KVM writes timer messages there on the processor's thread, so
+ * ours are written by the same thread (`owner`).
+ *
+ * Source of facts: Linux's Documentation/virt/kvm/api.rst, KVM_EXIT_HYPERV and
+ * KVM_HYPERV_EVENTFD; hosts.md section 2.6.
+ */
+#include <sys/ioctl.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hvk/wire/hv.h>
+
+#include "kvm.h"
+
+#define	GSI_FIRST	64u		/* SINT s of processor n: + 16 n + s */
+#define	CRASH_MSRS	6u
+
+static void
+enlighten(struct kvm_machine *m, struct vmm_enlighten *e)
+{
+
+	(void)m;
+	e->apic_hz = 1000000000u;	/* KVM's */
+	e->stimers = false;		/* the model's: KVM runs them */
+	e->apic_msrs = true;
+	e->no_auto_eoi = true;
+	e->vp_runtime = true;
+	e->processor_calls = true;
+}
+
+static uint32_t
+gsi(uint32_t vp, uint32_t sint)
+{
+
+	return (GSI_FIRST + vp * HVK_HV_SINTS + sint);
+}
+
+/* The table replaces KVM's own: ISA and IOAPIC pins first, then the SINTs. */
+static int
+set_routes(struct kvm_machine *m)
+{
+	uint32_t n = 8 * 2 + PLAT_IOAPIC_PINS + m->conf.ncpus * HVK_HV_SINTS;
+	struct kvm_irq_routing *t;
+	struct kvm_irq_routing_entry *e;
+	uint32_t i;
+	int error;
+
+	t = calloc(1, sizeof(*t) + n * sizeof(t->entries[0]));
+	if (t == NULL)
+		return (-ENOMEM);
+	for (i = 0; i < 16; i++) {
+		e = &t->entries[t->nr++];
+		e->gsi = i;
+		e->type = KVM_IRQ_ROUTING_IRQCHIP;
+		e->u.irqchip.irqchip = i < 8 ? KVM_IRQCHIP_PIC_MASTER :
+		    KVM_IRQCHIP_PIC_SLAVE;
+		e->u.irqchip.pin = i % 8;
+	}
+	for (i = 0; i < PLAT_IOAPIC_PINS; i++) {
+		e = &t->entries[t->nr++];
+		e->gsi = i;
+		e->type = KVM_IRQ_ROUTING_IRQCHIP;
+		e->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
+		/* The timer is on pin 2, as the MADT says. */
+		e->u.irqchip.pin = i == 0 ? 2 : i;
+	}
+	for (i = 0; i < m->conf.ncpus * HVK_HV_SINTS; i++) {
+		e = &t->entries[t->nr++];
+		e->gsi = GSI_FIRST + i;
+		e->type = KVM_IRQ_ROUTING_HV_SINT;
+		e->u.hv_sint.vcpu = i / HVK_HV_SINTS;
+		e->u.hv_sint.sint = i % HVK_HV_SINTS;
+	}
+	error = ioctl(m->vm_fd, KVM_SET_GSI_ROUTING, t) != 0 ? -errno : 0;
+	free(t);
+	return (error);
+}
+
+static int
+setup_vm(struct kvm_machine *m)
+{
+
+	return (kvm_filter_msrs(m, HVK_MSR_CRASH_P0, CRASH_MSRS));
+}
+
+static int
+setup_vcpu(struct kvm_vcpu *v)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_HYPERV_SYNIC2 };
+
+	if (ioctl(v->fd, KVM_ENABLE_CAP, &cap) != 0)
+		return (-errno);
+	/* A route to a processor needs it to be there: last one sets them. */
+	if (v->index + 1 == v->m->conf.ncpus)
+		return (set_routes(v->m));
+	return (0);
+}
+
+static void
+interrupt(struct kvm_machine *m, const struct hvk_hv_irq *irq)
+{
+	struct kvm_irq_level l = { .level = 1 };
+
+	if (irq->sint >= HVK_HV_SINTS)
+		return;
+	l.irq = gsi(irq->vp, irq->sint);
+	pthread_mutex_lock(&m->vm_lock);
+	/* Fails when the SINT is masked: then nothing is to be raised. */
+	if (m->vm_fd >= 0)
+		(void)ioctl(m->vm_fd, KVM_IRQ_LINE, &l);
+	pthread_mutex_unlock(&m->vm_lock);
+}
+
+static int
+doorbell(struct kvm_machine *m, uint32_t connection, int fd)
+{
+	struct kvm_hyperv_eventfd e = { .conn_id = connection, .fd = fd };
+	int error = 0;
+
+	if (fd < 0)
+		e.flags = KVM_HYPERV_EVENTFD_DEASSIGN;
+	pthread_mutex_lock(&m->vm_lock);
+	if (m->vm_fd < 0 || ioctl(m->vm_fd, KVM_HYPERV_EVENTFD, &e) != 0)
+		error = m->vm_fd < 0 ? -EBADF : -errno;
+	pthread_mutex_unlock(&m->vm_lock);
+	return (error);
+}
+
+static bool
+owner(struct kvm_machine *m, uint32_t cpu)
+{
+
+	if (kvm_self == &m->vcpu[cpu])
+		return (true);
+	kvm_request(&m->vcpu[cpu], REQ_VISIT);
+	return (false);
+}
+
+/* KVM kept what the guest is; the model's hypercalls need to know. */
+static void
+learn_os(struct kvm_vcpu *v)
+{
+	uint64_t id = 0, page = 0;
+
+	(void)kvm_get_msr(v, HVK_MSR_GUEST_OS_ID, &id);
+	(void)kvm_get_msr(v, HVK_MSR_HYPERCALL, &page);
+	vmm_bus_mirror_os(v->m->bus, id, page);
+}
+
+static bool
+accel_exit(struct kvm_vcpu *v)
+{
+	struct kvm_hyperv_exit *h = &v->run->hyperv;
+	uint64_t control;
+
+	if (v->run->exit_reason != KVM_EXIT_HYPERV)
+		return (false);
+	switch (h->type) {
+	case KVM_EXIT_HYPERV_SYNIC:
+		learn_os(v);
+		vmm_bus_mirror(v->m->bus, v->index, h->u.synic.control,
+		    h->u.synic.evt_page, h->u.synic.msg_page);
+		break;
+	case KVM_EXIT_HYPERV_HCALL:
+		control = h->u.hcall.input;
+		/* KVM has fetched the parameter of a slow one already. */
+		if ((control & HVK_HC_CODE_MASK) == HVK_HC_SIGNAL_EVENT)
+			control |= HVK_HC_FAST;
+		h->u.hcall.result = vmm_bus_hypercall(v->m->bus, v->index,
+		    control, h->u.hcall.params[0], h->u.hcall.params[1]);
+		break;
+	default:
+		break;
+	}
+	return (true);
+}
+
+const struct kvm_accel kvm_accel_kernel = {
+	.name = "kernel",
+	.enlighten = enlighten,
+	.vm = setup_vm,
+	.vcpu = setup_vcpu,
+	.interrupt = interrupt,
+	.doorbell = doorbell,
+	.owner = owner,
+	.exit = accel_exit,
+};
