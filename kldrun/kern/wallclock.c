@@ -10,7 +10,8 @@
  *
  * debug.kldrun.clock_offset is the offset in nanoseconds, and can be set, so
  * that a test can make the guest's clock wrong; clock_left is what adjtime has
- * still to do, in microseconds; clock_steps counts the steps.
+ * still to do, in microseconds; clock_steps counts the steps; ntp_status is
+ * what an NTP daemon would have told the kernel (STA_* of ntp_adjtime(2)).
  *
  * wall_lock guards the offset and what is left.
  */
@@ -20,6 +21,7 @@
 #include <sys/sysctl.h>
 #include <sys/time.h>
 #include <sys/timetc.h>
+#include <sys/timex.h>
 
 #define	NS	1000000000l
 
@@ -37,6 +39,10 @@ SYSCTL_S64(_debug_kldrun, OID_AUTO, clock_left, CTLFLAG_RD, &adjust_left, 0,
     "us that adjtime(2) has still to do");
 SYSCTL_UINT(_debug_kldrun, OID_AUTO, clock_steps, CTLFLAG_RD, &steps, 0,
     "times the clock was stepped");
+
+static int ntp_status = STA_UNSYNC;
+SYSCTL_INT(_debug_kldrun, OID_AUTO, ntp_status, CTLFLAG_RWTUN, &ntp_status, 0,
+    "status of ntp_adjtime(2)");
 
 os_u64
 kld_realtime_ns(void)
@@ -136,6 +142,17 @@ kern_adjtime(struct thread *td, struct timeval *delta,
 			olddelta->tv_sec--;
 		}
 	}
+	return (0);
+}
+
+/* Asked only; nobody disciplines this clock but adjtime(2). */
+int
+kern_ntp_adjtime(struct thread *td, struct timex *ntv, int *retvalp)
+{
+	if (ntv->modes != 0)
+		return (EOPNOTSUPP);
+	ntv->status = ntp_status;
+	*retvalp = (ntp_status & STA_UNSYNC) != 0 ? TIME_ERROR : TIME_OK;
 	return (0);
 }
 

@@ -43,6 +43,7 @@
  */
 #define	vmbus_get_version		hvk_vmbus_get_version
 #define	vmbus_get_dma_tag		hvk_vmbus_get_dma_tag
+#define	vmbus_reference_time		hvk_vmbus_reference_time
 #define	vmbus_chan_id			hvk_vmbus_chan_id
 #define	vmbus_chan_is_primary		hvk_vmbus_chan_is_primary
 #define	vmbus_chan_subidx		hvk_vmbus_chan_subidx
@@ -97,6 +98,8 @@ VMBUS_ACCESSOR(instance, INSTANCE, const struct hvk_guid *)
  */
 uint32_t	 vmbus_get_version(device_t child);	/* major << 16 | minor */
 bus_dma_tag_t	 vmbus_get_dma_tag(device_t child);	/* parent for children */
+/* The machine's reference counter, 100 ns units; 0: it has none. */
+uint64_t	 vmbus_reference_time(void);
 /*
  * Memory that the host may still use will never be freed: note that it is kept
  * on purpose (malloc type "hostkept" in vmstat -m).  bytes 0: bookkeeping of it,

@@ -14,9 +14,9 @@
  * that was read, EINVAL when it is too short.  File offsets mean nothing.
  *
  * Requests come in this order: START, WRITE..., COMPLETE or CANCEL.  A START
- * ends a copy that is under way: nothing of that one may stay.  A CANCEL comes
- * also when the host went away in the middle of a copy; it must be answered
- * like any other.  The names are UTF-8, chosen by the host, and are not to be
+ * ends a copy that is under way: nothing of that one may stay.  A host that goes
+ * away in the middle takes the device with it (ENXIO, POLLHUP); what was copied
+ * is not complete then.  The names are UTF-8, chosen by the host, and are not to be
  * believed: they may hold "..", "/", "\" or nothing at all.  WRITE's ranges may
  * have any offset and may overlap.
  */

@@ -122,3 +122,12 @@ hyperv_signal_event(uint32_t connection)
 	    HVK_HC_SIGNAL_EVENT | HVK_HC_FAST, connection, 0) &
 	    HVK_HC_STATUS_MASK);
 }
+
+uint64_t
+hyperv_reference_time(void)
+{
+
+	if ((hyperv_info.features & HVK_FEATURE_REFERENCE_COUNTER) == 0)
+		return (0);
+	return (hyperv_rdmsr(HVK_MSR_REFERENCE_COUNTER));
+}

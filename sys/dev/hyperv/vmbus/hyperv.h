@@ -34,6 +34,7 @@ int	 hyperv_start(void);		/* guest id, hypercall page */
 void	 hyperv_stop(void);
 uint64_t hyperv_post_message(vm_paddr_t input);
 uint64_t hyperv_signal_event(uint32_t connection);
+uint64_t hyperv_reference_time(void);	/* 100 ns; 0: there is no counter */
 
 /*
  * Machine layer.  hyperv_cpuid() is a function of its own and never inlined,

@@ -211,6 +211,13 @@ vmbus_get_version(device_t child)
 	return (sc->sc_client->version);
 }
 
+uint64_t
+vmbus_reference_time(void)
+{
+
+	return (hyperv_reference_time());
+}
+
 bus_dma_tag_t
 vmbus_get_dma_tag(device_t child)
 {
