@@ -116,7 +116,8 @@ KLDTEST_CFLAGS := $(FBSD_DEFS) -std=gnu17 -O2 -g -mcmodel=kernel -mno-red-zone \
 		-Wno-pointer-sign -Wno-gnu $(FBSD_INCLUDES)
 KLDTEST_MODS :=	$(KLDTEST)/kldtest.ko $(KLDTEST)/missing.ko \
 		$(KLDTEST)/depends.ko $(KLDTEST)/asan.ko
-TEST_PROGRAMS += $(KLDTEST)/kldrun_test $(KLDTEST)/cdev_test
+TEST_PROGRAMS += $(KLDTEST)/kldrun_test $(KLDTEST)/cdev_test \
+		$(KLDTEST)/iface_test
 
 $(KLDTEST)/missing.ko: KLDTEST_CFLAGS += -DKLDTEST_MISSING
 $(KLDTEST)/asan.ko: KLDTEST_CFLAGS += -fsanitize=kernel-address \
@@ -141,3 +142,12 @@ $(KLDTEST)/cdev_test: tests/kldrun/cdev_test.c usr.sbin/hyperv/lib/device.c \
 	$(CC) $(HVK_CFLAGS) -Iusr.sbin/hyperv/lib -Ikldrun/include \
 	    -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
 	    -DMODDIR='"$(CURDIR)/$(KLDTEST)"' -o $@ $(filter %.c,$^) -latf-c
+
+$(KLDTEST)/nettest.ko: tests/kldrun/nettest.c | cross-headers
+	@mkdir -p $(@D)
+	$(CLANG) $(KLDTEST_CFLAGS) -c -o $@ $<
+
+$(KLDTEST)/iface_test: tests/kldrun/iface_test.c $(KLDTEST)/nettest.ko \
+		$(B)/bin/kldrun
+	$(CC) $(HVK_CFLAGS) -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
+	    -DMODDIR='"$(CURDIR)/$(KLDTEST)"' -o $@ $< -latf-c

@@ -44,6 +44,9 @@ void kld_devices_report(void (*out)(void *, const char *), void *arg);
 /* arg: NAME, NAME=VALUE or "-a" [NAME]; text goes to out; 0 or errno. */
 int kld_sysctl_command(const char *arg, void (*out)(void *, const char *),
     void *arg2);
+/* As ifconfig(8): [-a | IF [WORD [VALUE]]...]; the exit status. */
+int kld_ifconfig_command(char **args, int n,
+    void (*out)(void *, const char *), void *arg2);
 /* Deliver one interrupt vector on the calling interrupt thread. */
 void kld_interrupt_thread_start(int ncpus);
 /* Adopt a Linux thread (a ctl connection) into a kernel thread and back. */

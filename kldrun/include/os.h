@@ -123,6 +123,8 @@ int os_fd_writev_all(int fd, struct os_iovec *iov, int n);
 void os_fd_shutdown(int fd);
 void os_fd_close(int fd);
 void os_unlink(const char *path);
+/* A new file to write to, or one made empty. */
+int os_file_create(const char *path);
 /* 1 readable, 0 deadline, -1 hung up or error. */
 int os_fd_poll_in(int fd, os_u64 deadline);
 
@@ -145,5 +147,44 @@ void os_fd_wait_hup(int fd);
 void os_peer(int fd, int *pid, char *name, os_u64 len);
 /* The errno of Linux for one of FreeBSD. */
 int os_linux_errno(int error);
+
+/*
+ * A tap: a Linux network interface whose other side is ours, with several
+ * queues and a virtio-net header before each frame. spec: NAME[,netns=NS].
+ * NULL: `why' says what failed. A tap that exists is taken over.
+ */
+struct os_tap;
+struct os_tap *os_tap_open(const char *spec, int queues, const os_u8 mac[6],
+    char *why, os_u64 len);
+const char *os_tap_name(const struct os_tap *);
+const char *os_tap_netns(const struct os_tap *);	/* "" for ours */
+/* After os_tap_stop() every waiting os_tap_read() returns -1. */
+void os_tap_stop(struct os_tap *);
+void os_tap_close(struct os_tap *);
+/* What may be left to us: checksums, segmentation of TCP over IPv4 and 6. */
+#define	OS_TAP_CSUM	1
+#define	OS_TAP_TSO4	2
+#define	OS_TAP_TSO6	4
+int os_tap_offload(struct os_tap *, int what);
+int os_tap_carrier(struct os_tap *, int up);
+/* Waits for a frame: bytes with header, 0 to try again, -1 at the end. */
+long os_tap_read(struct os_tap *, int queue, struct os_iovec *, int n);
+/* 0, or -1: dropped. */
+int os_tap_write(struct os_tap *, int queue, struct os_iovec *, int n);
+#define	OS_TAP_UP	1
+#define	OS_TAP_PROMISC	2
+#define	OS_TAP_ALLMULTI	4
+#define	OS_TAP_GROUPS	64
+struct os_tap_state {
+	int flags, mtu;
+	os_u8 mac[6];
+	int ngroups;			/* more than fit: OS_TAP_ALLMULTI */
+	os_u8 group[OS_TAP_GROUPS][6];
+};
+/* From the one thread that watches this tap: what Linux has it set to. */
+int os_tap_state(struct os_tap *, struct os_tap_state *);
+int os_tap_set_up(struct os_tap *, int up);
+int os_tap_set_mtu(struct os_tap *, int mtu);
+int os_tap_set_mac(struct os_tap *, const os_u8 mac[6]);
 
 #endif

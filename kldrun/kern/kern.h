@@ -92,6 +92,14 @@ void *kld_malloc_caller(size_t size, struct malloc_type *type, int flags,
     void *caller);
 MALLOC_DECLARE(M_KLDRUN);		/* kldrun's own: never a module's leak */
 
+/* uma.c: pools of kldrun's own kernel, whose items modules hold */
+struct uma_zone *kld_zone_create(const char *name, size_t size,
+    struct uma_zone *same, int (*ctor)(void *, int, void *, int),
+    void (*dtor)(void *, int, void *));
+void *kld_zone_alloc(struct uma_zone *, void *arg, int flags, void *caller);
+long kld_zone_live(struct uma_zone *);
+int kld_zone_leaks(void (*out)(void *, const char *), void *arg);
+
 /* busdma.c */
 int kld_busdma_leaks(void (*out)(void *, const char *), void *arg,
     long *returned);

@@ -3,8 +3,8 @@
  *
  * Copyright (c) 2026 The hvkit authors
  *
- * misc.c: smaller kernel interfaces: eventhandler(9), counter(9), uma(9) as
- * plain zones, configuration hooks, root mount holds and devctl.
+ * misc.c: smaller kernel interfaces: eventhandler(9), counter(9),
+ * configuration hooks, root mount holds and devctl.
  */
 
 #include "kern.h"
@@ -16,7 +16,6 @@
 #include <sys/mount.h>
 #include <sys/smp.h>
 #include <sys/sysctl.h>
-#include <vm/uma.h>
 
 /* The canary of modules that are built with a stack protector. */
 long __stack_chk_guard[8] = { 0x00000aff0d0a0d00, };
@@ -212,79 +211,6 @@ counter_u64_fetch(counter_u64_t c)
 	for (i = 0, sum = 0; i < KLD_MAXTHREADS; i++)
 		sum += *counter_cell(c, i);
 	return (sum);
-}
-
-/* uma(9): a zone is a size and its four functions over malloc(9). */
-
-struct uma_zone {
-	const char *name;
-	size_t size;
-	uma_ctor ctor;
-	uma_dtor dtor;
-	uma_init init;
-	uma_fini fini;
-	int align;
-};
-
-static MALLOC_DEFINE(M_UMA, "uma", "zone items");
-
-uma_zone_t
-uma_zcreate(const char *name, size_t size, uma_ctor ctor, uma_dtor dtor,
-    uma_init uminit, uma_fini fini, int align, uint32_t flags)
-{
-	uma_zone_t z;
-
-	z = malloc(sizeof(*z), M_UMA, M_WAITOK | M_ZERO);
-	*z = (struct uma_zone){ name, size, ctor, dtor, uminit, fini, align };
-	return (z);
-}
-
-void
-uma_zdestroy(uma_zone_t z)
-{
-	free(z, M_UMA);
-}
-
-void *
-uma_zalloc_arg(uma_zone_t z, void *arg, int flags)
-{
-	void *p;
-
-	if ((flags & (M_WAITOK | M_NOWAIT)) == 0)
-		flags |= M_NOWAIT;
-	p = kld_malloc_caller(z->size, M_UMA, flags,
-	    __builtin_return_address(0));
-	if (p == NULL)
-		return (NULL);
-	if ((z->init != NULL && z->init(p, z->size, flags) != 0) ||
-	    (z->ctor != NULL && z->ctor(p, z->size, arg, flags) != 0)) {
-		free(p, M_UMA);
-		return (NULL);
-	}
-	return (p);
-}
-
-void
-uma_zfree_arg(uma_zone_t z, void *item, void *arg)
-{
-	if (item == NULL)
-		return;
-	if (z->dtor != NULL)
-		z->dtor(item, z->size, arg);
-	if (z->fini != NULL)
-		z->fini(item, z->size);
-	free(item, M_UMA);
-}
-
-int
-uma_zone_set_max(uma_zone_t z, int nitems)
-{
-	return (nitems);
-}
-
-void
-uma_prealloc(uma_zone_t z, int nitems)
-{
 }
 
 /* Configuration hooks: kldrun has interrupts from the start. */

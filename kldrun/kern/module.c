@@ -421,6 +421,7 @@ kld_leak_report(int final, void (*out)(void *, const char *), void *arg)
 		return (0);
 	}
 	mem = kld_malloc_leaks(out, arg, &live, &ever);
+	mem += kld_zone_leaks(out, arg);
 	dma = kld_busdma_leaks(out, arg, &maps);
 	if (kld_kept_pages() != 0)
 		kld_outf(&o, "kldrun: kept: %ld pages the host may still "

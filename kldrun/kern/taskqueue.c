@@ -13,6 +13,7 @@
 
 #include "kern.h"
 #include <sys/cpuset.h>
+#include <sys/epoch.h>
 #include <sys/kthread.h>
 #include <sys/stdarg.h>
 #include <sys/taskqueue.h>
@@ -173,7 +174,14 @@ run_locked(struct taskqueue *q)
 		b.seq = ++q->tq_seq;
 		LIST_INSERT_HEAD(&q->tq_busy, &b, link);
 		mtx_unlock_spin(&q->tq_mutex);
-		task->ta_func(task->ta_context, pending);
+		if (TASK_IS_NET(task)) {
+			struct epoch_tracker et;
+
+			NET_EPOCH_ENTER(et);
+			task->ta_func(task->ta_context, pending);
+			NET_EPOCH_EXIT(et);
+		} else
+			task->ta_func(task->ta_context, pending);
 		if (curthread->td_critnest != 0 || kld_self()->nheld != 0)
 			panic("task of taskqueue \"%s\" returned with a lock "
 			    "held", q->tq_name);

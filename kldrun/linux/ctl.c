@@ -21,6 +21,7 @@
 #include "linux.h"
 
 #define	MAXLINE	65536
+#define	MAXWORDS 64
 
 struct text {
 	char *p;
@@ -38,6 +39,23 @@ text_add(void *arg, const char *s)
 	t->p = os_realloc(t->p, t->len + n + 1);
 	memcpy(t->p + t->len, s, n + 1);
 	t->len += n;
+}
+
+static int
+run_ifconfig(const json_t *args, struct text *t)
+{
+	char *words[MAXWORDS];
+	const char *s;
+	size_t i;
+	int n;
+
+	n = 0;
+	for (i = 0; i < json_array_size(args) && n < MAXWORDS; i++) {
+		s = json_string_value(json_array_get(args, i));
+		if (s != NULL)
+			words[n++] = (char *)(uintptr_t)s;
+	}
+	return (kld_ifconfig_command(words, n, text_add, t));
 }
 
 static int
@@ -59,12 +77,16 @@ run_command(const char *cmd, const json_t *args, struct text *t)
 			if (error != 0)
 				status = 1;
 		}
+	} else if (strcmp(cmd, "ifconfig") == 0) {
+		status = run_ifconfig(args, t);
 	} else if (strcmp(cmd, "devices") == 0) {
 		kld_devices_report(text_add, t);
 	} else if (strcmp(cmd, "leaks") == 0) {
 		kld_leak_report(0, text_add, t);
 	} else if (strcmp(cmd, "help") == 0) {
 		text_add(t, "sysctl [-a | NAME | NAME=VALUE]...\n"
+		    "ifconfig [-a | IF [up | down | mtu N | ether MAC | "
+		    "[-]txcsum ...]]\n"
 		    "devices\nleaks\nhelp\n");
 	} else {
 		text_add(t, "unknown command; try: help\n");

@@ -35,6 +35,7 @@ static const char usage[] =
     "usage: kldrun [--vm-fd N] [--dir DIR] [--modules DIR] [--env NAME=VALUE]\n"
     "              [--cpus N] [--bounce] [--once] MODULE.ko...\n"
     "       kldrun --dir DIR sysctl [-a | NAME | NAME=VALUE]...\n"
+    "       kldrun --dir DIR ifconfig [-a | IF [WORD [VALUE]]...]\n"
     "       kldrun --dir DIR devices | leaks | help\n"
     "\n"
     "Loads FreeBSD kernel modules into this process, attaches their devices\n"
@@ -191,7 +192,8 @@ run(int argc, char **argv, int vmfd, int cpus, bool once)
 static bool
 is_client_command(const char *s)
 {
-	return (strcmp(s, "sysctl") == 0 || strcmp(s, "devices") == 0 ||
+	return (strcmp(s, "sysctl") == 0 || strcmp(s, "ifconfig") == 0 ||
+	    strcmp(s, "devices") == 0 ||
 	    strcmp(s, "leaks") == 0 || strcmp(s, "help") == 0);
 }
 

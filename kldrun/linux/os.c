@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -405,6 +406,12 @@ void
 os_unlink(const char *path)
 {
 	unlink(path);
+}
+
+int
+os_file_create(const char *path)
+{
+	return (open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
 }
 
 int
