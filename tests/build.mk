@@ -27,3 +27,4 @@ tests-built: all modules-asan $(B)/bin/kldrun-asan m32 $(TEST_PROGRAMS) $(SAN_TE
 		$(FUZZERS) kyuafile
 
 -include tests/backend/build.mk
+-include tests/kernels/build.mk

@@ -35,7 +35,17 @@ vmm: $(B)/bin/hvk
 VMM_TESTS := $(patsubst vmm/tests/%.c,%,$(wildcard vmm/tests/*_test.c))
 TEST_PROGRAMS += $(VMM_TESTS:%=$(B)/tests/vmm/%)
 
-$(VMM_TESTS:%=$(B)/tests/vmm/%): $(B)/tests/vmm/%: vmm/tests/%.c \
+# Tests of parts of hvk link those parts; the others run hvk itself.
+BOOT_TESTS := boot_test acpi_test
+BOOT_PARTS := $(patsubst %.c,$(B)/%.o,$(wildcard vmm/boot/*.c vmm/acpi/*.c)) \
+		$(B)/vmm/mem.o $(B)/vmm/log.o
+$(BOOT_TESTS:%=$(B)/tests/vmm/%): $(B)/tests/vmm/%: vmm/tests/%.c \
+		vmm/tests/boot_rig.h $(BOOT_PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -Ivmm/include -o $@ $< $(BOOT_PARTS) -latf-c -pthread
+
+HVK_TESTS := $(filter-out $(BOOT_TESTS),$(VMM_TESTS))
+$(HVK_TESTS:%=$(B)/tests/vmm/%): $(B)/tests/vmm/%: vmm/tests/%.c \
 		$(B)/tests/vmm/fakekld $(B)/bin/hvk
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -DHVK_BUILD='"$(abspath $(B))"' -o $@ $< -latf-c
@@ -43,3 +53,11 @@ $(VMM_TESTS:%=$(B)/tests/vmm/%): $(B)/tests/vmm/%: vmm/tests/%.c \
 $(B)/tests/vmm/fakekld: vmm/tests/fakekld.c vmm/include/hvk/kld.h
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -Ivmm/include -o $@ $<
+
+# The loader against any file.
+FUZZERS += $(B)/fuzz/boot_fuzz
+$(B)/fuzz/boot_fuzz: vmm/fuzz/boot_fuzz.c $(wildcard vmm/boot/*.c \
+		vmm/boot/*.h vmm/acpi/*.c) vmm/mem.c vmm/log.c $(B)/acpi/dsdt.hex
+	@mkdir -p $(@D)
+	$(CLANG) $(HVK_CFLAGS) -Ivmm/include -I$(B)/acpi $(CORE_FUZZ_FLAGS) \
+	    -fsanitize=fuzzer -o $@ $(filter %.c,$^) -pthread

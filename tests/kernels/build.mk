@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# The probe of /dev/kvm that the nested chain asks first.
+
+$(B)/bin/kvmprobe: tests/kernels/probe.c
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -o $@ $<

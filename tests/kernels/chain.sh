@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# chain.sh DIR [RUN...]: run stock kernels on our host and leave in DIR:
+#
+#	log	everything that was printed
+#	checks	lines "check: AREA.NAME ok|fail DETAIL" and "figure: ID TEXT"
+#	how	one line: which way it ran, and how long it took
+#
+# Where /dev/kvm has Hyper-V's interrupt controller the guests run here;
+# elsewhere they run in Debian's kernel under QEMU's software emulation, which
+# emulates SVM, so that KVM itself is real.  Status 3: neither way is possible,
+# the reason is in DIR/how.
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+build=${HVK_BUILD:-$top/build}
+PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C
+dir=$1
+shift
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+images=$build/kernels
+limit=${HVK_CHAIN_SECONDS:-900}
+began=$(date +%s)
+
+finish() {
+	grep -a -o -E '(check: [a-z0-9._-]+ (ok|fail).*|figure: [a-z]+\.[a-z]+ .*|measure: .*)' "$dir/log" |
+	    tr -d '\r' >"$dir/checks" || true
+	echo "$1, $(($(date +%s) - began)) s" >"$dir/how"
+	cat "$dir/how"
+}
+
+caps=$("$build/bin/kvmprobe") && way=direct || way=nested
+way=${HVK_CHAIN_WAY:-$way}
+if [ "$way" = direct ]; then
+	sh "$top/tests/kernels/image.sh" "$images" direct
+	mkdir -p "$dir/run"
+	cd "$dir/run"
+	HVK=$build/bin/hvk KERNEL=$images/guest.kernel INITRD=$images/guest.cpio \
+	    timeout "$limit" sh "$top/tests/kernels/guests.sh" "$@" >"$dir/log" 2>&1 </dev/null || true
+	finish "directly on /dev/kvm ($caps)"
+	exit 0
+fi
+command -v qemu-system-x86_64 >/dev/null || {
+	echo "/dev/kvm is of no use here ($caps), and qemu-system-x86_64 is not installed" >"$dir/how"
+	exit 3
+}
+sh "$top/tests/kernels/image.sh" "$images"
+# One processor outside: with two, the guest inside hung.
+timeout "$limit" qemu-system-x86_64 -name "${HVK_CHAIN_NAME:-hvkit-chain}" \
+    -accel tcg,thread=multi -cpu EPYC-v3,+svm,+npt -smp 1 -m 3072 -nodefaults -no-reboot \
+    -display none -serial stdio -kernel "$images/host.kernel" -initrd "$images/host.cpio" \
+    -append "console=ttyS0 quiet panic=-1 mitigations=off chain.runs=$(echo "$*" | tr ' ' ,)" \
+    >"$dir/log" 2>&1 </dev/null || echo "chain: QEMU ended with status $? (limit $limit s)" >>"$dir/log"
+finish "nested: QEMU's software emulation, Debian's kernel, KVM with SVM ($(grep -a -o 'KVM API .*' "$dir/log" |
+    tr -d '\r' | head -n 1))"

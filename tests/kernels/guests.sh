@@ -1,0 +1,120 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# guests.sh [RUN...]: the guests, one after the other, in the current folder.
+# HVK, KERNEL and INITRD are given.  Works in a POSIX shell and in busybox's.
+#
+# A guest (tests/kernels/guest/init) runs checks and asks the host on its
+# console: a line "@host VERB ARGUMENTS" runs host_VERB here; what the guest then waits for
+# is the effect.  Every line of a guest is printed with the run's name before
+# it; lines "check: NAME ok|fail DETAIL" are what is counted.
+
+check() { echo "check: $*"; }
+uptime_s() { cut -d. -f1 /proc/uptime; }
+
+# ---- what a guest may ask for; $run is its name, its folder too
+
+# @host ctl ARG...
+host_ctl() { $HVK ctl --dir "$run/vm" "$@" >"$run/ctl.out" 2>&1 || cat "$run/ctl.out"; }
+
+# @host used FILE NAME MIN-KIB MAX-KIB: how much of a disk's file is not holes
+host_used() {
+	_kib=$(du -k "$run/$1" | cut -f1)
+	if [ "$_kib" -ge "$3" ] && [ "$_kib" -le "$4" ]; then
+		check "$2 ok $_kib KiB in the file"
+	else
+		check "$2 fail $_kib KiB in the file, not $3 to $4"
+	fi
+}
+
+# @host sum FILE NAME SUM: the file's content as the guest has computed it
+host_sum() {
+	_sum=$(sha256sum <"$run/$1" | cut -d' ' -f1)
+	if [ "$_sum" = "$3" ]; then
+		check "$2 ok $_sum"
+	else
+		check "$2 fail the file has $_sum, the guest says $3"
+	fi
+}
+
+# @host size FILE NAME BYTES
+host_size() {
+	_size=$(wc -c <"$run/$1")
+	if [ "$_size" = "$3" ]; then
+		check "$2 ok $_size bytes"
+	else
+		check "$2 fail the file has $_size bytes, not $3"
+	fi
+}
+
+# ---- running one
+
+# guest RUN "CHECKS" OPTION...: until it ends; 300 s at most.
+guest() {
+	run=$1
+	checks=$2
+	shift 2
+	mkdir -p "$run"
+	rm -f "$run/fifo"
+	mkfifo "$run/fifo"
+	_start=$(uptime_s)
+	$HVK run --dir "$run/vm" --kernel "$KERNEL" --initrd "$INITRD" \
+	    --cmdline "console=ttyS0 quiet panic=-1 run=$run checks=$checks" \
+	    "$@" </dev/null >"$run/fifo" 2>&1 &
+	_pid=$!
+	(
+		_n=0
+		while kill -0 $_pid 2>/dev/null && [ $_n -lt "${LIMIT:-300}" ]; do
+			sleep 1
+			_n=$((_n + 1))
+		done
+		! kill -9 $_pid 2>/dev/null || echo "killed after ${LIMIT:-300} s"
+	) &
+	_watch=$!
+	while read -r _line; do
+		_line=${_line%?}
+		case $_line in
+		'@host '*)
+			# shellcheck disable=SC2086 # words
+			set -- ${_line#@host }
+			_verb=$1
+			shift
+			"host_$_verb" "$@"
+			;;
+		check:*) echo "$_line" ;;
+		esac
+		echo "[$run] $_line"
+	done <"$run/fifo"
+	_status=0
+	wait $_pid || _status=$?
+	kill $_watch 2>/dev/null
+	wait $_watch 2>/dev/null
+	echo "chain: $run took $(($(uptime_s) - _start)) s, status $_status"
+}
+
+# ended RUN: the last guest's status was 0
+ended() {
+	if [ $_status -eq 0 ]; then
+		check "$1 ok hvk run ended with status 0"
+	else
+		check "$1 fail hvk run ended with status $_status"
+	fi
+}
+
+make_disk() { head -c "$(($2 << 20))" /dev/urandom >"$1"; }
+
+# ---- the runs
+
+# Two processors: all of storage.
+run_smp() {
+	mkdir -p smp
+	make_disk smp/a.img 96
+	make_disk smp/b.img 16
+	guest smp boot,bus,storage --cpus 2 --memory 256M --disk smp/a.img
+	ended power.off
+}
+
+for run in ${*:-smp}; do
+	"run_$run"
+done
