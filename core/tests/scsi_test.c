@@ -405,6 +405,11 @@ ATF_TC_BODY(absent, tc)
 	    12, 64, 2));
 	ATF_CHECK_EQ(16, cmd.data_len);
 	ATF_CHECK_EQ(1, cmd.buf[9]);
+	/* A target that is not there: no LUN at all. */
+	ATF_CHECK(hvk_scsi_absent(&cmd, (const uint8_t[16]){ 0xa0, [9] = 64 },
+	    12, 64, 0));
+	ATF_CHECK_EQ(8, cmd.data_len);
+	ATF_CHECK_EQ(0, cmd.buf[0] | cmd.buf[1] | cmd.buf[2] | cmd.buf[3]);
 	ATF_CHECK(!hvk_scsi_absent(&cmd, (const uint8_t[16]){ 0x28, [8] = 1 },
 	    10, 512, 2));
 	ATF_CHECK(!hvk_scsi_absent(&cmd, (const uint8_t[16]){ 0x12 }, 1, 36,

@@ -299,12 +299,18 @@ use_get(struct stor_worker *w, struct stor_disk *disk)
 
 /* ---- requests */
 
+/*
+ * Nothing there.  Linux takes a refused INQUIRY for a good one (of zeros: a
+ * disk), so that even a target that is not there says what it is.
+ */
 static void
 slot_absent(struct stor_slot *s, uint64_t luns)
 {
 
-	if (s->req.lun != HVK_STORVSP_ABSENT && hvk_scsi_absent(&s->cmd,
-	    s->req.packet.srb.cdb, s->req.cdb_len, s->req.in, luns)) {
+	if (s->req.lun == HVK_STORVSP_ABSENT)
+		luns = 0;
+	if (hvk_scsi_absent(&s->cmd, s->req.packet.srb.cdb, s->req.cdb_len,
+	    s->req.in, luns)) {
 		slot_finish(s);
 		return;
 	}
