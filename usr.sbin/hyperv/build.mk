@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# The daemons on Linux, where they are tested: build/daemons/NAME from each
+# folder NAME and the library they share. Tests are tests/daemons/*_test.c,
+# fuzz targets usr.sbin/hyperv/fuzz/*_fuzz.c; both may use every file of every
+# daemon but its main.c.
+
+HVD :=		usr.sbin/hyperv
+HVD_DIRS :=	$(sort $(patsubst $(HVD)/%/main.c,%,$(wildcard $(HVD)/*/main.c)))
+HVD_LIB :=	$(filter-out %_freebsd.c,$(wildcard $(HVD)/lib/*.c))
+HVD_INC :=	-I$(HVD)/lib $(HVD_DIRS:%=-I$(HVD)/%) \
+		-Isys/dev/hyperv/utilities -Ikldrun/include
+HVD_CFLAGS =	$(HVK_CFLAGS) $(HVD_INC)
+HVD_LIBS :=	-ljansson -lseccomp -lpthread
+HVD_PROGRAMS :=	$(HVD_DIRS:%=$(B)/daemons/%)
+HVD_PARTS :=	$(filter-out %/main.c %_freebsd.c,$(wildcard $(HVD)/*/*.c))
+HVD_PARTS :=	$(filter-out $(HVD)/fuzz/%,$(HVD_PARTS))
+HVD_TESTS :=	$(patsubst tests/daemons/%.c,$(B)/tests/daemons/%, \
+		$(wildcard tests/daemons/*_test.c))
+HVD_FUZZ :=	$(patsubst $(HVD)/fuzz/%.c,$(B)/fuzz/%, \
+		$(wildcard $(HVD)/fuzz/*_fuzz.c))
+HVD_HEADERS :=	$(wildcard $(HVD)/*/*.h sys/dev/hyperv/utilities/*.h) \
+		kldrun/include/kdev.h
+
+PROGRAMS +=	$(HVD_PROGRAMS)
+TEST_PROGRAMS += $(HVD_TESTS)
+FUZZERS +=	$(HVD_FUZZ)
+
+.PHONY: daemons
+daemons: $(HVD_PROGRAMS)
+
+define hvd_program
+$(B)/daemons/$(1): $(filter-out %_freebsd.c,$(wildcard $(HVD)/$(1)/*.c)) \
+		$(HVD_LIB) $(HVD_HEADERS) $(2)
+	@mkdir -p $$(@D)
+	$$(CC) $$(HVD_CFLAGS) -DHV_LIBEXEC='"$$(CURDIR)/$$(B)/daemons"' \
+	    -o $$@ $$(filter %.c,$$^) $$(HVD_LIBS)
+endef
+$(foreach d,$(HVD_DIRS),$(eval $(call hvd_program,$(d))))
+
+$(B)/tests/daemons/%: tests/daemons/%.c $(HVD_PARTS) $(HVD_HEADERS)
+	@mkdir -p $(@D)
+	$(CLANG) $(HVD_CFLAGS) -fsanitize=address,undefined \
+	    -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(HVD_LIBS) \
+	    -latf-c
+
+$(HVD_FUZZ): $(B)/fuzz/%: $(HVD)/fuzz/%.c $(HVD_PARTS) $(HVD_HEADERS)
+	@mkdir -p $(@D)
+	$(CLANG) $(HVD_CFLAGS) -O1 -fsanitize=address,undefined,fuzzer \
+	    -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(HVD_LIBS)

@@ -1,0 +1,32 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The hvkit authors
+ *
+ * service.h: what makes a program a daemon: the common options, going into
+ * the background, the pid file, the signals that end it.
+ */
+
+#ifndef HV_SERVICE_H
+#define	HV_SERVICE_H
+
+#include <stdbool.h>
+
+struct service {
+	const char	*name;		/* for messages and the pid file */
+	const char	*pidfile;
+	bool		foreground;
+	bool		debug;
+	int		pidfd;
+	int		stop;		/* readable once it should end */
+};
+
+/*
+ * Takes the pid file (exits if another has it), detaches unless in the
+ * foreground, opens the log, catches SIGTERM, SIGINT and SIGHUP.
+ */
+void	service_start(struct service *);
+/* Removes the pid file. */
+void	service_end(struct service *);
+
+#endif
