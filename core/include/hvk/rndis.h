@@ -64,8 +64,8 @@ struct hvk_rndis_frame {
 /*
  * The packet message at `at' of the segments, within `room' bytes (at + room
  * is at most what the segments hold).  HVK_OK, or HVK_REJECT: not a packet, a
- * length or offset beyond the message, out-of-band data, a virtual circuit,
- * overlapping parts, or a bad piece of per-packet information.
+ * length or offset beyond the message, overlapping parts, or a bad piece of
+ * per-packet information.  Unknown pieces are skipped.
  */
 int	hvk_rndis_parse(const struct hvk_net_seg *, uint32_t nseg, uint32_t at,
 	    uint32_t room, struct hvk_rndis_frame *);
@@ -140,7 +140,7 @@ uint32_t	hvk_rndis_encode(void *to, const struct hvk_net_meta *,
  * HVK_REJECT: longer than mtu allows without LSO; LSO with an MSS of 0 or
  * above the MTU, for something that is not TCP over the IP version stated, or
  * whose headers are not where it says or not in `head'; a checksum for another
- * protocol than the frame has.  tcp_offset, if not NULL, gets where the TCP or
+ * protocol than the frame has.  l4_offset, if not NULL, gets where the TCP or
  * UDP header starts, when LSO or a checksum needs it (else 0).
  */
 int	hvk_net_check(const struct hvk_net_meta *, const uint8_t *head,

@@ -76,7 +76,6 @@ enum hvk_netvsc_kind hvk_netvsc_kind(const struct hvk_packet *);
 enum hvk_netvsc_phase {
 	HVK_NETVSC_IDLE,
 	HVK_NETVSC_VERSION,		/* NVSP init sent */
-	HVK_NETVSC_CONFIG,		/* NDIS configuration and version */
 	HVK_NETVSC_BUFFERS,		/* the caller makes buffers */
 	HVK_NETVSC_RECV_BUFFER,
 	HVK_NETVSC_SEND_BUFFER,
@@ -169,6 +168,7 @@ struct hvk_netvsc {
 	uint32_t		offloads;	/* HVK_OFF_* that are on */
 	struct hvk_net_rss_caps	rss;		/* queues 0: none */
 	uint32_t		subchannels;	/* granted, at most wanted */
+	/* Equal parts until the host says otherwise; see _pick(). */
 	uint32_t		send_table[HVK_NVSP_SEND_TABLE_SIZE];
 	bool			vf_present;
 	uint32_t		vf_serial;
@@ -185,9 +185,14 @@ struct hvk_netvsc {
 	uint32_t		oid;
 	uint64_t		txid;		/* send under way, 0 none */
 	uint64_t		deadline;
-	uint32_t		notes;		/* NVSP messages without reply */
-	uint32_t		host_rid;	/* keep-alive to be answered */
+	uint32_t		notes;		/* messages without reply */
+	uint32_t		wanted;		/* what a set will make true */
+	uint32_t		in_len;
+	uint32_t		reply[4];	/* to the host's keep-alive */
 	bool			host_asks;
+	bool			replying;	/* the page holds `reply' */
+	bool			rndis_up;
+	uint32_t		serial;		/* of ids nobody waits for */
 	bool			waiting;	/* for an answer */
 	bool			sending;	/* control memory is the host's */
 	bool			unsent;
@@ -195,7 +200,7 @@ struct hvk_netvsc {
 	bool			restarted;	/* the version is fixed */
 	struct hvk_netvsc_buffers buffers;
 	uint32_t		out_len;
-	uint32_t		path;		/* HVK_NVSP_PATH_* wanted */
+	uint32_t		path;		/* HVK_NVSP_PATH_* */
 	uint64_t		out[HVK_NETVSC_CONTROL / 8];
 	uint64_t		in[HVK_NETVSC_CONTROL / 8];
 
@@ -223,8 +228,9 @@ struct hvk_netvsc_message {
 void	hvk_netvsc_init(struct hvk_netvsc *, const struct hvk_netvsc_config *);
 
 /*
- * HVK_STATE if it is neither fresh nor HALTED.  Started again, on newly opened
- * channels, it asks for the same version and for config.mtu as it is then.
+ * HVK_STATE unless it is fresh, HALTED, or FAILED for another reason than
+ * STOPPED.  Started again, on newly opened channels, it asks for the same
+ * version and for config.mtu as it is then.
  */
 int	hvk_netvsc_start(struct hvk_netvsc *, uint64_t now);
 
@@ -279,7 +285,7 @@ int	hvk_netvsc_set_mac(struct hvk_netvsc *, const uint8_t mac[6],
 /* Exactly these on; HVK_RANGE: not among offload.can. */
 int	hvk_netvsc_set_offloads(struct hvk_netvsc *, uint32_t on,
 	    uint64_t now);
-/* HVK_RANGE: more entries than rss.entries, or a channel above those granted. */
+/* HVK_RANGE: more entries than rss.entries, or a channel that is not there. */
 int	hvk_netvsc_set_rss(struct hvk_netvsc *, const struct hvk_net_rss *,
 	    uint64_t now);
 int	hvk_netvsc_keepalive(struct hvk_netvsc *, uint64_t now);
@@ -295,12 +301,13 @@ int	hvk_netvsc_data_path(struct hvk_netvsc *, bool vf);
 /*
  * Shut-down: RNDIS halt, then the buffers are revoked.  The caller has stopped
  * sending and waited for its sends.  IS_HALTED follows within step_ms of ticks
- * even if the host is silent.  Then close the channels and tear the GPADLs down
+ * even if the host is silent.  A request under way is given up: `request' says
+ * so, there is no event for it.  Then pull until false, close the channels and tear the GPADLs down
  * in the order of hvk_netvsc_gpadl_first().  HVK_STATE: not started, or over.
  */
 int	hvk_netvsc_halt(struct hvk_netvsc *, uint64_t now);
 
-/* GPADLs before the channel is closed (true, hosts before VMBus 4.0) or after. */
+/* GPADLs before the channel is closed (hosts before VMBus 4.0), or after. */
 bool	hvk_netvsc_gpadl_first(uint32_t vmbus_version);
 
 /* Nothing can be sent any more: rescinded, detached or broken. */
@@ -528,7 +535,9 @@ struct hvk_netvsc_rx {
 };
 
 /*
- * `end' is recv.end; frags holds max_frags (1 to 562) entries; max_frame bounds
+ * `end' is what the host may write to: the length of the receive buffer (that of
+ * the primary channel must be there at WANT_BUFFERS, for what RNDIS answers), or
+ * recv.end when that is known.  frags holds max_frags (1 to 562) entries; max_frame bounds
  * the sum of a coalesced frame.  HVK_RANGE otherwise.
  */
 int	hvk_netvsc_rx_init(struct hvk_netvsc_rx *, const uint8_t *buffer,

@@ -27,10 +27,11 @@
  * nothing; never in a state that is not in the table.
  *
  * Locking: calls on the adapter one at a time, except hvk_netvsp_kind(),
- * hvk_netvsp_send() and hvk_netvsp_section(), which other channels' threads may
- * call at the same time: they only read what start-up made, and the buffers do
- * not change while a channel other than the primary is open.  Calls on one
- * queue one at a time; different queues share nothing.
+ * hvk_netvsp_send(), hvk_netvsp_walk() and hvk_netvsp_steer(), which other
+ * channels' threads may call at the same time.  They read what start-up made;
+ * a buffer is only forgotten in hvk_netvsp_answer() and _reset(), before which
+ * the caller stops those threads.  Calls on one queue one at a time; different
+ * queues share nothing.
  *
  * Facts: wire.md sections 14 to 16, hosts.md section 1.5 and 3.1.
  */
@@ -48,6 +49,7 @@
 
 #define	HVK_NETVSP_CONTROL	2048	/* bytes of a control message */
 #define	HVK_NETVSP_OUT		16	/* messages waiting to go out */
+#define	HVK_NETVSP_OUT_NOTES	4	/* of which answers leave these free */
 #define	HVK_NETVSP_OUT_LEN	1024
 #define	HVK_NETVSP_MULTICAST	64	/* addresses in the filter */
 #define	HVK_NETVSP_CHANNELS	64
@@ -165,7 +167,6 @@ struct hvk_netvsp {
 	uint64_t	control_busy;	/* refused: too many unanswered */
 
 	/* private */
-	uint64_t	note;		/* id of the next notification */
 	uint32_t	out_head, out_tail;
 	struct hvk_netvsp_out out[HVK_NETVSP_OUT];
 };
@@ -203,8 +204,8 @@ void	hvk_netvsp_send_buffer(struct hvk_netvsp *,
 /* The answer to ADD_CHANNELS: how many there will be, at most `count'. */
 void	hvk_netvsp_add_channels(struct hvk_netvsp *,
 	    struct hvk_netvsp_request *, uint32_t count);
-/* The answer to the other actions. */
-void	hvk_netvsp_answer(struct hvk_netvsp_request *);
+/* The answer to the other actions, once they are done. */
+void	hvk_netvsp_answer(struct hvk_netvsp *, struct hvk_netvsp_request *);
 
 /*
  * From the guest.
@@ -259,7 +260,11 @@ int	hvk_netvsp_control(struct hvk_netvsp *, const struct hvk_net_seg *,
 const struct hvk_netvsp_out *hvk_netvsp_peek(const struct hvk_netvsp *);
 void	hvk_netvsp_pop(struct hvk_netvsp *);
 
-/* Notifications.  HVK_STATE: not in this phase; HVK_AGAIN: too many waiting. */
+/*
+ * Notifications.  HVK_STATE: the guest cannot be told now (a change of the link
+ * is remembered); HVK_AGAIN: too many are waiting.  Changes of the link that
+ * have not gone out yet become one.
+ */
 int	hvk_netvsp_link(struct hvk_netvsp *, bool up, uint64_t speed);
 int	hvk_netvsp_network_change(struct hvk_netvsp *);
 int	hvk_netvsp_vf(struct hvk_netvsp *, bool present, uint32_t serial);
@@ -299,6 +304,7 @@ struct hvk_netvsp_slot {		/* private */
 struct hvk_netvsp_sent {		/* private */
 	uint32_t	generation;
 	uint16_t	first;		/* of its slots */
+	uint16_t	last;
 	uint16_t	count;
 	uint16_t	next;
 	uint8_t		state;
