@@ -134,7 +134,8 @@ guest_pid() { pgrep -P "$(cat "$1/pid")" '^kldrun'; }
 make_disk() { head -c "$(($2 << 20))" /dev/urandom >"$1"; }
 
 # new_case NAME DESCRIPTION [FEATURE...]: declare a test case; its body is
-# NAME_body.  add_cases names all of them in atf_init_test_cases.
+# NAME_body.  add_cases names all of them in atf_init_test_cases.  A program whose
+# guest is not kldrun names its engine first: ENGINE=bare.
 new_case() {
 	atf_test_case "$1"
 	eval "_descr_$1=\$2 _feature_$1=\${3:-}
@@ -142,6 +143,7 @@ new_case() {
 		atf_set descr \"\$_descr_$1\"
 		atf_set timeout 900
 		[ -z \"\$_feature_$1\" ] || atf_set X-feature \"\$_feature_$1\"
+		[ -z \"\${ENGINE:-}\" ] || atf_set X-engine \"\$ENGINE\"
 	}"
 	_cases="${_cases:-} $1"
 }

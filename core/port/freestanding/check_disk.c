@@ -20,6 +20,7 @@
 #define	SLOTS		16u
 #define	REQUEST_MS	30000u
 
+#define	TEST_UNIT_READY	0x00
 #define	INQUIRY		0x12
 #define	READ_CAPACITY	0x25
 #define	READ_10		0x28
@@ -205,6 +206,23 @@ checksum(const void *data, uint32_t len)
 	return (sum);
 }
 
+/* A disk first says that it was reset, once: that is no error. */
+static bool
+unit_ready(void)
+{
+	uint8_t cdb[6] = { TEST_UNIT_READY };
+	struct request r;
+
+	for (int i = 0; i < 4; i++) {
+		if (!submit(&r, cdb, sizeof(cdb), NULL, 0,
+		    HVK_STORVSC_NO_DATA) || !finish(&r))
+			return (false);
+		if (r.result.result == HVK_STORVSC_OK)
+			return (true);
+	}
+	return (false);
+}
+
 static bool
 identify(void)
 {
@@ -220,10 +238,18 @@ identify(void)
 		check("disk.inquiry", false, "no answer");
 		return (false);
 	}
+	if ((data[0] & 0x1f) == 0x1f) {
+		check_skip("disk.inquiry", "no disk at address 0");
+		return (false);
+	}
 	port_snprintf(vendor, sizeof(vendor), "%s", (char *)data + 8);
 	port_snprintf(product, sizeof(product), "%s", (char *)data + 16);
 	check("disk.inquiry", (data[0] & 0x1f) == 0, "type %u, %s %s",
 	    data[0] & 0x1fu, vendor, product);
+	if (!unit_ready()) {
+		check("disk.ready", false, "not ready");
+		return (false);
+	}
 	if (!submit(&r, capacity, sizeof(capacity), data, 8,
 	    HVK_STORVSC_READ) || !finish(&r) || !good(&r, 8)) {
 		check("disk.capacity", false, "no answer");
