@@ -25,6 +25,7 @@
 #define	RETRY_MAX_MS	16u	/* between tries at a full message slot */
 #define	COMPLAINTS	3u	/* log lines for one kind of refusal */
 #define	STOP_MS		10000u	/* for all devices to close */
+#define	CRASH_LINE	256u
 
 static uint64_t
 monotonic_100ns(void)
@@ -245,31 +246,73 @@ vmm_bus_cpuid(struct vmm_bus *bus, uint32_t cpu, uint32_t leaf,
 	(void)hvk_hv_cpuid(&bus->hv, leaf, subleaf, regs);
 }
 
+/* What a reader wants first: the line that says panic, or the last one. */
+static void
+crash_line(const char *text, char *line, size_t len)
+{
+	const char *at = strcasestr(text, "panic"), *end;
+
+	if (at == NULL) {
+		end = text + strlen(text);
+		while (end > text && end[-1] == '\n')
+			end--;
+		for (at = end; at > text && at[-1] != '\n'; at--)
+			continue;
+	}
+	while (at > text && at[-1] != '\n')
+		at--;
+	snprintf(line, len, "%.*s", (int)strcspn(at, "\n"), at);
+}
+
+/* The guest's last words, in the run directory; true if they are there. */
+static bool
+crash_file(struct vmm_bus *bus, const char *text, size_t len)
+{
+	char path[128];
+	FILE *f;
+	bool ok;
+
+	if (bus->conf.dir == NULL || len == 0)
+		return (false);
+	snprintf(path, sizeof(path), "%s/crash.txt", bus->conf.dir);
+	f = fopen(path, "we");
+	if (f == NULL)
+		return (false);
+	ok = fwrite(text, 1, len, f) == len;
+	return (fclose(f) == 0 && ok);
+}
+
 static void
 crash_report(struct vmm_bus *bus)
 {
+	char text[CRASH_MAX], line[CRASH_LINE];
 	uint64_t p[5], ctl, len;
-	const char *text = NULL;
+	const char *from = NULL;
 	size_t i;
+	bool kept;
 
 	hvk_hv_crash(&bus->hv, p, &ctl);
-	pthread_mutex_lock(&bus->lock);
-	len = p[4] < sizeof(bus->crash) ? p[4] : sizeof(bus->crash) - 1;
-	if ((ctl & (1ull << 62)) != 0)
-		text = guest_mem_view(bus->machine->mem, p[3], len);
-	if (text == NULL)
+	len = p[4] < sizeof(text) - 1 ? p[4] : sizeof(text) - 1;
+	if ((ctl & HVK_CRASH_MESSAGE) != 0)
+		from = guest_mem_view(bus->machine->mem, p[3], len);
+	if (from == NULL)
 		len = 0;
-	for (i = 0; i < len; i++)
-		bus->crash[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] :
-		    ' ';
-	bus->crash[len] = '\0';
+	for (i = 0; i < len && from[i] != '\0'; i++)
+		text[i] = (from[i] >= 0x20 && from[i] < 0x7f) ||
+		    from[i] == '\n' || from[i] == '\t' ? from[i] : '?';
+	text[len = i] = '\0';
+	kept = crash_file(bus, text, len);
+	crash_line(text, line, sizeof(line));
+	pthread_mutex_lock(&bus->lock);
+	memcpy(bus->crash, text, sizeof(bus->crash));
 	bus->crashed = true;
-	vmm_log("the guest reports a crash: %s (%#llx %#llx %#llx)",
-	    len > 0 ? bus->crash : "no text", (unsigned long long)p[0],
-	    (unsigned long long)p[1], (unsigned long long)p[2]);
 	pthread_mutex_unlock(&bus->lock);
+	vmm_log("the guest reports a crash: %s (%#llx %#llx %#llx)%s",
+	    *line != '\0' ? line : "no text", (unsigned long long)p[0],
+	    (unsigned long long)p[1], (unsigned long long)p[2],
+	    kept ? "; all of it is in crash.txt" : "");
 	if (bus->machine->ops->crashed != NULL)
-		bus->machine->ops->crashed(bus->machine->arg, bus->crash);
+		bus->machine->ops->crashed(bus->machine->arg, text);
 }
 
 static void
@@ -447,14 +490,15 @@ make_hypervisor(struct vmm_bus *bus)
 	struct hvk_hv_config conf;
 	uint64_t hz;
 
-	hz = e->no_tsc ? 0 : e->tsc_hz != 0 ? e->tsc_hz : tsc_frequency();
+	hz = e->tsc_hz != 0 ? e->tsc_hz : tsc_frequency();
 	memset(&conf, 0, sizeof(conf));
 	conf.nvps = bus->machine->ncpus;
 	conf.tsc_hz = hz;
+	conf.no_tsc_page = e->no_tsc;
 	conf.apic_hz = e->apic_hz;
 	conf.stimers = e->stimers;
 	conf.apic_msrs = e->apic_msrs;
-	conf.no_auto_eoi = e->no_auto_eoi || bus->conf.no_auto_eoi;
+	conf.no_auto_eoi = bus->conf.no_auto_eoi;
 	conf.vp_runtime = e->vp_runtime;
 	conf.processor_calls = e->processor_calls;
 	conf.invariant_tsc = e->invariant_tsc;
@@ -464,6 +508,8 @@ make_hypervisor(struct vmm_bus *bus)
 	bus->tsc_scale = hz != 0 ? hvk_hv_tsc_scale(hz) : 0;
 	if (bus->tsc_scale == 0)
 		conf.tsc_hz = 0;
+	if (e->no_tsc)
+		bus->tsc_scale = 0;	/* our clock is the system's */
 	bus->tsc_zero = __rdtsc();
 	return (hvk_hv_init(&bus->hv, &conf, bus->vps, bus->tsc_zero +
 	    e->tsc_delta, bus_now(bus)));

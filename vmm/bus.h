@@ -22,6 +22,7 @@
 #include <hvk/vmm.h>
 
 #define	BUS_SUBCHANNELS	63u		/* of one device */
+#define	CRASH_MAX	4097u		/* a page of text, and its end */
 
 struct fault {
 	_Atomic uint32_t kind;		/* enum vmm_fault; 0 = nothing armed */
@@ -102,7 +103,7 @@ struct vmm_bus {
 	struct hvk_hv_view view;
 	uint64_t	tsc_scale;	/* 0: the clock is CLOCK_MONOTONIC */
 	uint64_t	tsc_zero;
-	char		crash[256];	/* text of the guest's crash report */
+	char		crash[CRASH_MAX]; /* text of the guest's crash report */
 	bool		crashed;
 
 	/* Synthetic timers: see bus_machine.c. */

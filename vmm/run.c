@@ -295,7 +295,10 @@ make_bus(struct run *r, struct vmm_machine *machine, char *err, size_t errlen)
 	int error;
 
 	bc.monitor = vmm_opts_bool(r->opts, "vmbus.monitor");
-	bc.no_auto_eoi = !vmm_opts_bool(r->opts, "hyperv.autoeoi");
+	/* On KVM they work, but cost more than the others. */
+	bc.no_auto_eoi = vmm_opts_get(r->opts, "hyperv.autoeoi") == NULL ?
+	    r->kvm != NULL : !vmm_opts_bool(r->opts, "hyperv.autoeoi");
+	bc.dir = r->rd.path;
 	(void)vmm_parse_version(vmm_opts_get(r->opts, "vmbus.version"),
 	    &bc.version_max);
 	r->bus = vmm_bus_create(&bc, err, errlen);

@@ -266,8 +266,9 @@ run_kvm_info(struct run *r, json_t *vm)
 	json_object_set_new(vm, "exits", json_integer((json_int_t)exits));
 	json_object_set_new(vm, "resets",
 	    json_integer(atomic_load(&r->resets)));
-	json_object_set_new(vm, "tsc_hz", json_integer((json_int_t)(e->no_tsc ?
-	    0 : e->tsc_hz)));
+	json_object_set_new(vm, "tsc_hz",
+	    json_integer((json_int_t)e->tsc_hz));
+	json_object_set_new(vm, "tsc_page", json_boolean(!e->no_tsc));
 	json_object_set_new(vm, "mmio_gap", json_pack("{s:I, s:I}", "start",
 	    (json_int_t)r->kvm->conf.gap_start, "size",
 	    (json_int_t)r->kvm->conf.gap_size));

@@ -72,7 +72,7 @@ cpuid_features(const struct hvk_hv_config *c, uint32_t regs[4])
 	    HVK_FEATURE_HYPERCALL | HVK_FEATURE_VP_INDEX | HVK_FEATURE_RESET;
 	regs[1] = HVK_RIGHT_POST_MESSAGES | HVK_RIGHT_SIGNAL_EVENTS;
 	regs[3] = HVK_MISC_CRASH_MSRS;
-	if (c->tsc_hz != 0)
+	if (hv_has_tsc_page(c))
 		regs[0] |= HVK_FEATURE_REFERENCE_TSC;
 	if (c->tsc_hz != 0 && c->apic_hz != 0) {
 		regs[0] |= HVK_FEATURE_FREQUENCY_MSRS;
@@ -246,7 +246,7 @@ hvk_hv_rdmsr(struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t now,
 		return (HVK_OK);
 	case HVK_MSR_REFERENCE_TSC:
 		*value = hv_load(&hv->ref_tsc);
-		return (hv->config.tsc_hz != 0 ? HVK_OK : HVK_REJECT);
+		return (hv_has_tsc_page(&hv->config) ? HVK_OK : HVK_REJECT);
 	case HVK_MSR_TSC_FREQUENCY:
 	case HVK_MSR_APIC_FREQUENCY:
 		return (read_frequency(hv, msr, value));
@@ -308,7 +308,7 @@ static int
 write_ref_tsc(struct hvk_hv *hv, uint64_t value,
     const struct hvk_hv_view *view)
 {
-	if (hv->config.tsc_hz == 0)
+	if (!hv_has_tsc_page(&hv->config))
 		return (HVK_REJECT);
 	if ((value & HVK_MSR_ENABLE) != 0 && hv_page(view, value) == NULL)
 		return (HVK_REJECT);

@@ -44,6 +44,12 @@ hv_page(const struct hvk_hv_view *view, uint64_t value)
 	return (hv_memory(view, value & HVK_MSR_PAGE_MASK, HVK_PAGE_SIZE));
 }
 
+HVK_INLINE bool
+hv_has_tsc_page(const struct hvk_hv_config *c)
+{
+	return (c->tsc_hz != 0 && !c->no_tsc_page);
+}
+
 /* (tsc * scale) >> 64 */
 HVK_INLINE uint64_t
 hv_scaled(uint64_t tsc, uint64_t scale)

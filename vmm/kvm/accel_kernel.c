@@ -35,7 +35,6 @@ enlighten(struct kvm_machine *m, struct vmm_enlighten *e)
 	e->apic_hz = 1000000000u;	/* KVM's */
 	e->stimers = false;		/* the model's: KVM runs them */
 	e->apic_msrs = true;
-	e->no_auto_eoi = true;
 	e->vp_runtime = true;
 	e->processor_calls = true;
 }

@@ -47,8 +47,7 @@ enlighten(struct kvm_machine *m, struct vmm_enlighten *e)
 
 	e->apic_hz = 1000000000u;	/* KVM's */
 	e->stimers = m->conf.stimers;
-	e->no_auto_eoi = true;		/* works, but costs more */
-	e->no_tsc = !m->conf.trust_tsc;
+	e->no_tsc = !m->conf.trust_tsc && !kvm_host_tsc_invariant();
 }
 
 static int

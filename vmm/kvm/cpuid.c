@@ -11,6 +11,7 @@
  */
 #include <sys/ioctl.h>
 
+#include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,15 @@ struct list {
 	struct kvm_cpuid2 head;
 	struct kvm_cpuid_entry2 entry[MAX_ENTRIES];
 };
+
+bool
+kvm_host_tsc_invariant(void)
+{
+	uint32_t a, b, c, d;
+
+	return (__get_cpuid(0x80000007u, &a, &b, &c, &d) != 0 &&
+	    (d & 0x100) != 0);
+}
 
 /* Bits that hold the numbers 0..n-1. */
 static uint32_t

@@ -155,6 +155,8 @@ int	kvm_vcpu_entry(struct kvm_vcpu *, const struct boot_cpu *);
 int	kvm_get_msr(struct kvm_vcpu *, uint32_t msr, uint64_t *value);
 
 /* ---- cpuid.c */
+/* Does the host's counter go on at one rate for ever? */
+bool	kvm_host_tsc_invariant(void);
 int	kvm_set_cpuid(struct kvm_machine *, char *err, size_t errlen);
 
 #endif /* _KVM_KVM_H_ */

@@ -103,7 +103,6 @@ struct vmm_enlighten {
 	bool		no_tsc;		/* the counter cannot be trusted */
 	bool		stimers;
 	bool		apic_msrs;
-	bool		no_auto_eoi;	/* recommend against it */
 	bool		vp_runtime;
 	bool		processor_calls;
 	bool		invariant_tsc;
@@ -122,6 +121,7 @@ struct vmm_bus_config {
 	uint32_t	version_max;	/* VMBus, major << 16 | minor */
 	bool		monitor;	/* hand out monitor ids */
 	bool		no_auto_eoi;	/* recommend against AutoEOI */
+	const char	*dir;		/* crash.txt goes there; NULL: nowhere */
 };
 struct vmm_bus *vmm_bus_create(const struct vmm_bus_config *, char *err,
 	    size_t errlen);

@@ -55,6 +55,7 @@ struct hvk_hv_config {
 	uint32_t nvps;		/* 1..HVK_HV_MAX_VPS */
 	uint32_t max_lps;	/* leaf 5; 0 = nvps */
 	uint64_t tsc_hz;	/* 0 = no TSC page and no frequency MSRs */
+	bool	 no_tsc_page;	/* its frequency is told, but it is no clock */
 	uint64_t apic_hz;	/* 0 = no APIC frequency */
 	bool	 apic_msrs;	/* EOI, ICR and TPR MSRs exist (the caller acts) */
 	bool	 no_auto_eoi;	/* recommend against AutoEOI; it still works */
