@@ -44,6 +44,15 @@ bus_now(const struct vmm_bus *bus)
 	    bus->tsc_scale) >> 64));
 }
 
+uint64_t
+vmm_reference_time(struct vmm_bus *bus)
+{
+	const struct vmm_machine *m = bus->machine;
+
+	return (m->ops->reference != NULL ? m->ops->reference(m->arg) :
+	    bus_now(bus));
+}
+
 /* The guest reads the same counter: only one that never stops will do. */
 static uint64_t
 tsc_frequency(void)

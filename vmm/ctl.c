@@ -18,6 +18,8 @@
 
 #include <hvk/vmm.h>
 
+#include "ctl.h"
+
 #define	REPLY_S		60	/* a device may take its time to answer */
 #define	REPLY_MAX	(4u << 20)
 #define	COLUMNS		24
@@ -43,9 +45,9 @@ ctl_help(void)
 	    "  inject TARGET FAULT [count=N] [ms=N]   break N answers (0: all)\n"
 	    "  inject off                 stop breaking things\n"
 	    "  trace on FILE, trace off   write control messages to FILE\n"
-	    "  nmi                        send a non-maskable interrupt\n"
-	    "  shutdown                   stop the guest in good order\n\n"
-	    "TARGET is a device (scsi0), control (the bus itself) or all. FAULT "
+	    "  nmi                        send a non-maskable interrupt\n");
+	ctl_services_help();
+	printf("\nTARGET is a device (scsi0), control (the bus itself) or all. FAULT "
 	    "is drop, delay,\nshort, hostile or silence. Disk commands take "
 	    "--controller NAME (scsi0).\n\nExamples:\n"
 	    "  hvk ctl info\n"
@@ -57,8 +59,8 @@ ctl_help(void)
 
 /* ---- request */
 
-static int
-usage(const char *what)
+int
+ctl_usage(const char *what)
 {
 
 	vmm_log("usage: hvk ctl %s; see `hvk ctl --help`", what);
@@ -104,7 +106,7 @@ request_disk(json_t *req, int argc, char **argv)
 	json_t *disk;
 
 	if (argc < 2)
-		return (usage("disk list|add|remove|resize|eject|insert"));
+		return (ctl_usage("disk list|add|remove|resize|eject|insert"));
 	snprintf(cmd, sizeof(cmd), "disk %.40s", argv[1]);
 	json_object_set_new(req, "cmd", json_string(cmd));
 	if (strcmp(argv[1], "list") == 0 && argc == 2)
@@ -120,7 +122,7 @@ request_disk(json_t *req, int argc, char **argv)
 		return (0);
 	}
 	if (argc < 3)
-		return (usage("disk list|add|remove|resize|eject|insert ..."));
+		return (ctl_usage("disk list|add|remove|resize|eject|insert ..."));
 	set_lun_or_path(req, argv[2]);
 	if (strcmp(argv[1], "resize") == 0 && argc == 4)
 		json_object_set_new(req, "size", json_string(argv[3]));
@@ -128,7 +130,7 @@ request_disk(json_t *req, int argc, char **argv)
 		json_object_set_new(req, "path", json_string(argv[3]));
 		absolute(req);
 	} else if (argc != 3)
-		return (usage("disk remove LUN, disk resize LUN [SIZE]"));
+		return (ctl_usage("disk remove LUN, disk resize LUN [SIZE]"));
 	return (0);
 }
 
@@ -145,20 +147,20 @@ request_inject(json_t *req, int argc, char **argv)
 		return (0);
 	}
 	if (argc < 3)
-		return (usage("inject TARGET FAULT [count=N] [ms=N]"));
+		return (ctl_usage("inject TARGET FAULT [count=N] [ms=N]"));
 	json_object_set_new(req, "target", json_string(argv[1]));
 	json_object_set_new(req, "fault", json_string(argv[2]));
 	for (i = 3; i < argc; i++) {
 		eq = strchr(argv[i], '=');
 		if (eq == NULL)
-			return (usage("inject TARGET FAULT [count=N] [ms=N]"));
+			return (ctl_usage("inject TARGET FAULT [count=N] [ms=N]"));
 		*eq = '\0';
 		errno = 0;
 		v = strtoul(eq + 1, &end, 10);
 		if (errno != 0 || *end != '\0' || end == eq + 1 ||
 		    v > 0xffffffffu || (strcmp(argv[i], "count") != 0 &&
 		    strcmp(argv[i], "ms") != 0))
-			return (usage("inject TARGET FAULT [count=N] [ms=N]"));
+			return (ctl_usage("inject TARGET FAULT [count=N] [ms=N]"));
 		json_object_set_new(req, argv[i], json_integer((long)v));
 	}
 	return (0);
@@ -172,7 +174,7 @@ request_trace(json_t *req, int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "off") == 0)
 		return (0);
 	if (argc != 3 || strcmp(argv[1], "on") != 0)
-		return (usage("trace on FILE, or trace off"));
+		return (ctl_usage("trace on FILE, or trace off"));
 	if (argv[2][0] == '/' || getcwd(cwd, sizeof(cwd)) == NULL)
 		snprintf(path, sizeof(path), "%s", argv[2]);
 	else
@@ -185,13 +187,13 @@ static int
 make_request(json_t *req, int argc, char **argv)
 {
 	static const char *const plain[] = { "info", "channels", "stat",
-	    "shutdown", "nmi" };
+	    "nmi" };
 	size_t i;
 
 	json_object_set_new(req, "cmd", json_string(argv[0]));
 	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (strcmp(argv[0], plain[i]) == 0)
-			return (argc == 1 ? 0 : usage(plain[i]));
+			return (argc == 1 ? 0 : ctl_usage(plain[i]));
 	if (strcmp(argv[0], "disk") == 0)
 		return (request_disk(req, argc, argv));
 	if (strcmp(argv[0], "inject") == 0)
@@ -200,7 +202,7 @@ make_request(json_t *req, int argc, char **argv)
 		return (request_trace(req, argc, argv));
 	if (strcmp(argv[0], "rescind") == 0 || strcmp(argv[0], "offer") == 0) {
 		if (argc != 2)
-			return (usage("rescind DEVICE, offer DEVICE"));
+			return (ctl_usage("rescind DEVICE, offer DEVICE"));
 		json_object_set_new(req, "device", json_string(argv[1]));
 		return (0);
 	}
@@ -393,19 +395,25 @@ print_reply(json_t *rep)
 	}
 }
 
-static int
-talk(const char *dir, const json_t *req, bool json)
+json_t *
+ctl_exchange(const char *dir, const json_t *req)
 {
 	json_t *rep;
-	int fd, status;
+	int fd;
 
 	fd = dial(dir);
 	if (fd < 0)
-		return (EX_FAILED);
+		return (NULL);
 	rep = ask(fd, req);
 	close(fd);
-	if (rep == NULL)
-		return (EX_FAILED);
+	return (rep);
+}
+
+int
+ctl_print(json_t *rep, bool json)
+{
+	int status;
+
 	status = json_is_true(json_object_get(rep, "ok")) ? EX_OK_ : EX_FAILED;
 	if (json) {
 		json_dumpf(rep, stdout, JSON_COMPACT);
@@ -415,6 +423,16 @@ talk(const char *dir, const json_t *req, bool json)
 	else
 		vmm_log("%s", json_string_value(json_object_get(rep,
 		    "error")));
+	return (status);
+}
+
+static int
+talk(const char *dir, const json_t *req, bool json)
+{
+	json_t *rep = ctl_exchange(dir, req);
+	int status;
+
+	status = rep != NULL ? ctl_print(rep, json) : EX_FAILED;
 	json_decref(rep);
 	return (status);
 }
@@ -454,10 +472,10 @@ cmd_ctl(int argc, char **argv)
 			ctl_help();
 			return (EX_OK_);
 		default:
-			return (usage("COMMAND"));
+			return (ctl_usage("COMMAND"));
 		}
 	if (optind == argc)
-		return (usage("COMMAND"));
+		return (ctl_usage("COMMAND"));
 	if (dir == NULL) {
 		if (vmm_rundir_default(name, path, sizeof(path), err,
 		    sizeof(err)) != 0) {
@@ -466,6 +484,9 @@ cmd_ctl(int argc, char **argv)
 		}
 		dir = path;
 	}
+	if (ctl_services_knows(argv[optind]))
+		return (ctl_services(dir, json, argc - optind,
+		    argv + optind));
 	req = json_object();
 	status = make_request(req, argc - optind, argv + optind);
 	if (status == 0 && controller != NULL)

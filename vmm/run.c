@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -186,12 +187,28 @@ ctl_inject(struct run *r, const json_t *in, char *err, size_t errlen)
 	    errlen));
 }
 
+/* The guest in good order if it can, the engine if it cannot. */
+static int
+ctl_shutdown(struct run *r, const json_t *in, json_t *out, char *err,
+    size_t errlen)
+{
+	uint64_t one = 1;
+
+	if (vmm_services_shutdown(r->services, false, in, out, err,
+	    errlen) == 0)
+		return (0);
+	if (json_is_true(json_object_get(in, "hibernate")))
+		return (-EOPNOTSUPP);
+	json_object_set_new(out, "by", json_string("engine"));
+	json_object_set_new(out, "why", json_string(err));
+	return (write(r->stopfd, &one, sizeof(one)) < 0 ? -errno : 0);
+}
+
 static int
 ctl_handler(void *arg, const char *cmd, const json_t *in, json_t *out,
     char *err, size_t errlen)
 {
 	struct run *r = arg;
-	uint64_t one = 1;
 
 	if (strcmp(cmd, "info") == 0)
 		return (ctl_info(r, out));
@@ -229,7 +246,13 @@ ctl_handler(void *arg, const char *cmd, const json_t *in, json_t *out,
 		return (0);
 	}
 	if (strcmp(cmd, "shutdown") == 0)
-		return (write(r->stopfd, &one, sizeof(one)) < 0 ? -errno : 0);
+		return (ctl_shutdown(r, in, out, err, errlen));
+	if (strcmp(cmd, "restart") == 0)
+		return (vmm_services_shutdown(r->services, true, in, out, err,
+		    errlen));
+	if (vmm_services_knows(cmd))
+		return (vmm_services_ctl(r->services, cmd, in, out, err,
+		    errlen));
 	return (vmm_fail(err, errlen, -ENOSYS, "no command '%.40s'; "
 	    "`hvk ctl --help` lists them", cmd));
 }
@@ -307,6 +330,9 @@ make_bus(struct run *r, struct vmm_machine *machine, char *err, size_t errlen)
 	error = make_storage(r, err, errlen);
 	if (error != 0)
 		return (error);
+	r->services = vmm_services_create(r->bus, r->opts, err, errlen);
+	if (r->services == NULL)
+		return (-EINVAL);
 	r->ctl = vmm_ctl_start(r->rd.path, ctl_handler, r, err, errlen);
 	return (r->ctl != NULL ? 0 : -EIO);
 }
@@ -401,6 +427,14 @@ guest_reports(struct run *r)
 				vmm_log("the guest is up, %.2f s after start; "
 				    "sockets are in %s", (double)(vmm_now_ns() -
 				    r->started) / 1e9, r->rd.path);
+			break;
+		case KLD_CTL_ENDS:
+			r->restart = m.a == 1;
+			vmm_log("the guest %s", r->restart ? "restarts" :
+			    "powers off");
+			if (r->deadline == 0)
+				r->deadline = vmm_deadline((uint32_t)
+				    vmm_opts_num(r->opts, "stop.timeout"));
 			break;
 		case KLD_CTL_EXIT:
 			r->orderly = m.a == 0;
@@ -504,6 +538,7 @@ finish(struct run *r, int status)
 	if (r->kvm != NULL)
 		kvm_stop(r->kvm);
 	dev_console_stop(r->terminal);
+	vmm_services_cancel(r->services);
 	vmm_ctl_stop(r->ctl);
 	if (r->kld != NULL)
 		kld_halt(r->kld);
@@ -515,6 +550,7 @@ finish(struct run *r, int status)
 	}
 	for (i = 0; i < r->nstor; i++)
 		vmm_stor_destroy(r->stor[i]);
+	vmm_services_destroy(r->services);
 	vmm_bus_destroy(r->bus);
 	kld_destroy(r->kld);
 	kvm_destroy(r->kvm);
@@ -555,13 +591,43 @@ prepare(struct run *r, char *err, size_t errlen)
 	return (vmm_rundir_open(&r->rd, dir, err, errlen));
 }
 
+/*
+ * A restarted guest of the kld engine is a new process, and so is its host: it
+ * begins again with the same command line and keeps nothing of before.
+ */
+static void
+begin_again(void)
+{
+	static char text[65536];
+	char *argv[512];
+	sigset_t none;
+	ssize_t len;
+	size_t n = 0;
+	char *p;
+	int fd;
+
+	fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	for (p = text; len > 0 && p < text + len && n < 511;
+	    p += strlen(p) + 1)
+		argv[n++] = p;
+	argv[n] = NULL;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (n > 0)
+		execv("/proc/self/exe", argv);
+	vmm_log("cannot begin again: %s", strerror(errno));
+}
+
 int
 cmd_run(int argc, char **argv)
 {
 	char err[VMM_ERRLEN] = "unknown error";
 	struct run r;
 	int error, status;
-	bool kvm;
+	bool again, kvm;
 
 	memset(&r, 0, sizeof(r));
 	r.sigfd = r.stopfd = r.rd.lock = -1;
@@ -603,6 +669,15 @@ cmd_run(int argc, char **argv)
 		status = verdict(&r);
 	if (error != 0)
 		status = EX_FAILED;
+	again = r.restart && status == EX_OK_ && !r.stopping;
+	if (again && !vmm_opts_bool(r.opts, "reboot")) {
+		again = false;
+		status = EX_RESET_;
+	}
 	finish(&r, status);
+	if (again) {
+		begin_again();
+		status = EX_FAILED;
+	}
 	return (status);
 }

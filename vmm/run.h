@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include <hvk/services.h>
 #include <hvk/stor.h>
 
 #include "kld/kld.h"
@@ -29,6 +30,7 @@ struct run {
 	struct vmm_bus	*bus;
 	struct vmm_stor	*stor[MAX_CONTROLLERS];
 	unsigned	nstor;
+	struct vmm_services *services;
 	struct vmm_ctl	*ctl;
 	struct kld_console *console;
 	struct dev_console *terminal;
@@ -40,6 +42,7 @@ struct run {
 	_Atomic bool	stopping;
 	bool		hung_up;	/* the control socket is closed */
 	bool		orderly;	/* EXIT was reported with status 0 */
+	bool		restart;	/* the guest wants to begin again */
 	bool		killed;
 	/* Engine kvm: what is loaded, again at each reset. */
 	struct boot_config boot;

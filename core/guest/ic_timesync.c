@@ -72,6 +72,8 @@ hvk_timesync_decide(const struct hvk_time_policy *p,
 	d->action = HVK_TIME_IGNORE;
 	d->offset_ns = difference(s->unix_ns, guest_unix_ns);
 	size = d->offset_ns < 0 ? -d->offset_ns : d->offset_ns;
+	if (size < (int64_t)p->slew_us * NS_PER_US)
+		return;			/* noise: nothing to mend */
 	if (s->sync && !p->ignore_sync) {
 		d->action = HVK_TIME_STEP;
 		return;
@@ -86,6 +88,6 @@ hvk_timesync_decide(const struct hvk_time_policy *p,
 	}
 	if (size > (int64_t)p->sample_ms * NS_PER_MS)
 		d->action = HVK_TIME_STEP;
-	else if (size >= (int64_t)p->slew_us * NS_PER_US)
+	else
 		d->action = HVK_TIME_SLEW;
 }

@@ -30,9 +30,7 @@ static int64_t wall_offset;		/* ns */
 static int64_t adjust_left;		/* us */
 static u_int steps;
 
-SYSCTL_DECL(_debug);
-static SYSCTL_NODE(_debug, OID_AUTO, kldrun, CTLFLAG_RW | CTLFLAG_MPSAFE, NULL,
-    "kldrun itself");
+SYSCTL_DECL(_debug_kldrun);
 SYSCTL_S64(_debug_kldrun, OID_AUTO, clock_offset, CTLFLAG_RWTUN, &wall_offset,
     0, "ns the guest's time of day is ahead of Linux's");
 SYSCTL_S64(_debug_kldrun, OID_AUTO, clock_left, CTLFLAG_RD, &adjust_left, 0,

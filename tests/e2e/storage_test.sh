@@ -154,13 +154,15 @@ controllers_body() {
 	cat channels.json
 	# scsi0 is always there, so it is the first.
 	atf_check -o inline:'scsi0 scsi3 scsi2 scsi1\n' jq -r \
-	    '[.channels[] | select(.index == 0)] | sort_by(.relid) |
+	    '[.channels[] | select(.index == 0 and
+	    (.device | startswith("scsi")))] | sort_by(.relid) |
 	    map(.device) | join(" ")' channels.json
 	# The guest's names follow: unit N has the channel that came N-th.
 	grep -o 'da[0-9] at storvsc[0-9]' vm/console.log | sort -u >disks
 	cat disks
 	for i in 0 1 2 3; do
-		relid=$(jq -r "[.channels[] | select(.index == 0) | .relid] |
+		relid=$(jq -r "[.channels[] | select(.index == 0 and
+		    (.device | startswith(\"scsi\"))) | .relid] |
 		    sort | .[$i]" channels.json)
 		guest_sysctl vm "dev.storvsc.$i.channel.$relid.cpu" >unit ||
 		    atf_fail "storvsc$i is not on channel $relid"

@@ -83,6 +83,9 @@ void	vmm_channel_signal(struct vmm_channel *);
 uint16_t vmm_channel_index(struct vmm_channel *);
 struct guest_mem *vmm_channel_mem(struct vmm_channel *);
 
+/* The guest's reference counter, 100 ns units.  Any thread. */
+uint64_t vmm_reference_time(struct vmm_bus *);
+
 /* Fault injection: asked before each completion; cheap when nothing is armed. */
 enum vmm_fault {
 	FAULT_NONE,

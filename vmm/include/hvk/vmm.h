@@ -94,6 +94,11 @@ struct vmm_machine_ops {
 	void	(*reset)(void *);
 	/* The guest reported a crash; text may be empty. */
 	void	(*crashed)(void *, const char *text);
+	/*
+	 * The guest's reference counter now, 100 ns; NULL: the bus's own is
+	 * the guest's.  Any thread.
+	 */
+	uint64_t (*reference)(void *);
 };
 /* What the hypervisor model offers on this machine. */
 struct vmm_enlighten {

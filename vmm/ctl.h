@@ -1,0 +1,27 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The hvkit authors
+ *
+ * What the files of `hvk ctl' share.  One thread.
+ */
+#ifndef _VMM_CTL_H_
+#define	_VMM_CTL_H_
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+/* ---- ctl.c */
+int	ctl_usage(const char *what);		/* EX_USAGE_ */
+/* One request to the host in dir; NULL after saying why not. */
+json_t	*ctl_exchange(const char *dir, const json_t *req);
+/* Print a reply; the exit status it means. */
+int	ctl_print(json_t *reply, bool json);
+
+/* ---- ctl_services.c */
+void	ctl_services_help(void);
+bool	ctl_services_knows(const char *cmd);
+/* Ask, show progress where it takes long, print; the exit status. */
+int	ctl_services(const char *dir, bool json, int argc, char **argv);
+
+#endif /* _VMM_CTL_H_ */
