@@ -39,9 +39,18 @@ $(B)/daemons/$(1): $(filter-out %_freebsd.c,$(wildcard $(HVD)/$(1)/*.c)) \
 endef
 $(foreach d,$(HVD_DIRS),$(eval $(call hvd_program,$(d))))
 
-$(B)/tests/daemons/%: tests/daemons/%.c $(HVD_PARTS) $(HVD_HEADERS)
+# Modules that stand for parts of a kernel (tests/daemons/NAMEtest.c with a
+# DECLARE_MODULE), built as the modules of kldrun's own tests are.
+HVD_MODULES :=	$(B)/tests/daemons/ufstest.ko
+$(HVD_MODULES): $(B)/tests/daemons/%.ko: tests/daemons/%.c | cross-headers
 	@mkdir -p $(@D)
-	$(CLANG) $(HVD_CFLAGS) -fsanitize=address,undefined \
+	$(CLANG) $(KLDTEST_CFLAGS) -c -o $@ $<
+
+$(B)/tests/daemons/%: tests/daemons/%.c $(HVD_PARTS) $(HVD_HEADERS) \
+		$(HVD_MODULES) $(B)/bin/kldrun
+	@mkdir -p $(@D)
+	$(CLANG) $(HVD_CFLAGS) -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
+	    -DMODDIR='"$(CURDIR)/$(B)/tests/daemons"' -fsanitize=address,undefined \
 	    -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(HVD_LIBS) \
 	    -latf-c
 

@@ -14,7 +14,12 @@
 #include "log.h"
 
 static const char *log_tag = "hv";
-static bool log_foreground = true, log_debug;
+static bool log_foreground = true, log_debug, log_held;
+
+#define	HELD_MAX	64
+#define	HELD_LINE	256
+static char held[HELD_MAX][HELD_LINE];
+static int held_priority[HELD_MAX], nheld;
 
 void
 log_open(const char *tag, bool foreground, bool debug)
@@ -24,6 +29,28 @@ log_open(const char *tag, bool foreground, bool debug)
 	log_debug = debug;
 	if (!foreground)
 		openlog(tag, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+static void
+emit(int priority, const char *line)
+{
+	if (log_foreground)
+		fprintf(stderr, "%s: %s\n", log_tag, line);
+	else
+		syslog(priority, "%s", line);
+}
+
+void
+log_hold(bool hold)
+{
+	int i;
+
+	log_held = hold;
+	if (hold)
+		return;
+	for (i = 0; i < nheld; i++)
+		emit(held_priority[i], held[i]);
+	nheld = 0;
 }
 
 void
@@ -37,10 +64,13 @@ log_msg(int priority, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	if (log_foreground)
-		fprintf(stderr, "%s: %s\n", log_tag, line);
-	else
-		syslog(priority, "%s", line);
+	if (!log_held)
+		emit(priority, line);
+	else if (nheld < HELD_MAX) {
+		held_priority[nheld] = priority;
+		snprintf(held[nheld++], HELD_LINE, "%.*s", HELD_LINE - 1,
+		    line);
+	}
 }
 
 const char *

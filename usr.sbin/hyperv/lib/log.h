@@ -18,6 +18,11 @@
 void	log_open(const char *tag, bool foreground, bool debug);
 void	log_msg(int priority, const char *fmt, ...)
 	    __attribute__((__format__(__printf__, 2, 3)));
+/*
+ * While held, messages wait in memory: whoever writes them to a file may not
+ * be able to.
+ */
+void	log_hold(bool);
 /* Text of unknown origin, made printable; buf is returned. */
 const char *log_text(char *buf, size_t len, const char *text, size_t max);
 
