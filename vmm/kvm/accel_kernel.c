@@ -146,6 +146,19 @@ owner(struct kvm_machine *m, uint32_t cpu)
 	return (false);
 }
 
+/* KVM counts from its own clock of the machine. */
+static uint64_t
+reference(struct kvm_machine *m)
+{
+	struct kvm_clock_data c = { 0 };
+
+	pthread_mutex_lock(&m->vm_lock);
+	if (m->vm_fd >= 0)
+		(void)ioctl(m->vm_fd, KVM_GET_CLOCK, &c);
+	pthread_mutex_unlock(&m->vm_lock);
+	return (c.clock / 100);
+}
+
 /* KVM kept what the guest is; the model's hypercalls need to know. */
 static void
 learn_os(struct kvm_vcpu *v)
@@ -205,5 +218,6 @@ const struct kvm_accel kvm_accel_kernel = {
 	.interrupt = interrupt,
 	.doorbell = doorbell,
 	.owner = owner,
+	.reference = reference,
 	.exit = accel_exit,
 };
