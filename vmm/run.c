@@ -286,6 +286,8 @@ find_program(struct run *r, struct kld_program *p, char *kldrun, char *modules,
 	p->modules = modules;
 	p->dir = r->rd.path;
 	p->bounce = vmm_opts_bool(r->opts, "bounce");
+	p->env = r->env;
+	p->nenv = run_list(r->opts, "env", r->env);
 	return (0);
 }
 

@@ -47,7 +47,7 @@ struct run {
 	/* Engine kvm: what is loaded, again at each reset. */
 	struct boot_config boot;
 	const char	*modules[MAX_LIST];
-	const char	*env[MAX_LIST];
+	const char	*env[MAX_LIST];		/* both engines */
 	_Atomic uint32_t resets;
 };
 
@@ -55,6 +55,8 @@ struct run {
 /* The machine, before the bus; then the kernel and the processors. */
 int	run_kvm_create(struct run *, char *err, size_t errlen);
 int	run_kvm_start(struct run *, char *err, size_t errlen);
+/* The values of WHAT.0, WHAT.1...; at most MAX_LIST. */
+unsigned run_list(const struct vmm_opts *, const char *what, const char *to[]);
 /* Until it ended; our exit status. */
 int	run_kvm_watch(struct run *);
 void	run_kvm_info(struct run *, json_t *vm);

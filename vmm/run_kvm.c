@@ -100,8 +100,8 @@ run_kvm_create(struct run *r, char *err, size_t errlen)
 }
 
 /* module.0, module.1... without holes. */
-static unsigned
-list(const struct vmm_opts *o, const char *what, const char *to[])
+unsigned
+run_list(const struct vmm_opts *o, const char *what, const char *to[])
 {
 	char key[32];
 	const char *v;
@@ -127,9 +127,9 @@ run_kvm_start(struct run *r, char *err, size_t errlen)
 	b->cmdline = vmm_opts_get(r->opts, "cmdline");
 	b->mfsroot = vmm_opts_get(r->opts, "mfsroot");
 	b->modules = r->modules;
-	b->nmodules = list(r->opts, "module", r->modules);
+	b->nmodules = run_list(r->opts, "module", r->modules);
 	b->env = r->env;
-	b->nenv = list(r->opts, "env", r->env);
+	b->nenv = run_list(r->opts, "env", r->env);
 	r->kvm->bus = r->bus;
 	error = kvm_boot(r->kvm, b, err, errlen);
 	if (error != 0)

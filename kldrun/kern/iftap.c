@@ -207,7 +207,6 @@ iftap_input(struct kif *k, struct mbuf *m)
 	int i, skip;
 
 	it = k->tap;
-	if_inc_counter(&k->ifnet, IFCOUNTER_IPACKETS, 1);
 	if (it == NULL || (k->ifnet.if_flags & IFF_UP) == 0) {
 		m_freem(m);
 		return;
@@ -241,7 +240,6 @@ iftap_input(struct kif *k, struct mbuf *m)
 	if (n != NULL) {
 		n = m_defrag(m, M_NOWAIT);
 		if (n != NULL) {
-			if_inc_counter(&k->ifnet, IFCOUNTER_IPACKETS, -1);
 			iftap_input(k, n);
 			return;
 		}
@@ -471,11 +469,12 @@ follow(struct iftap *it)
 		if (kif_set_mtu(k, now.mtu) != 0)
 			(void)os_tap_set_mtu(it->tap, k->ifnet.if_mtu);
 	}
-	if (memcmp(now.mac, IF_LLADDR(&k->ifnet), 6) != 0 &&
-	    memcmp(now.mac, old->mac, 6) != 0 &&
-	    kif_set_mac(k, now.mac) != 0)
-		(void)os_tap_set_mac(it->tap,
-		    (os_u8 *)IF_LLADDR(&k->ifnet));
+	if (memcmp(now.mac, old->mac, 6) != 0) {
+		(void)kif_set_mac(k, now.mac);
+		if (memcmp(now.mac, IF_LLADDR(&k->ifnet), 6) != 0)
+			(void)os_tap_set_mac(it->tap,
+			    (os_u8 *)IF_LLADDR(&k->ifnet));
+	}
 	if (memcmp(now.group, old->group, sizeof(now.group)) != 0)
 		(void)kif_set_groups(k, (const uint8_t (*)[6])now.group,
 		    now.ngroups);

@@ -14,6 +14,8 @@
 #include <netinet/in.h>
 #include <netinet/in_systm.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet6/ip6_var.h>
 #include <machine/in_cksum.h>
 
 u_int
@@ -629,4 +631,16 @@ in_cksum_hdr(const struct ip *ip)
 
 	(void)sum_piece(&s, __DECONST(void *, ip), sizeof(*ip));
 	return (~fold(s.sum) & 0xffff);
+}
+
+/* The pseudo header of IPv6, for whoever adds the rest. */
+int
+in6_cksum_pseudo(struct ip6_hdr *ip6, uint32_t len, uint8_t nxt,
+    uint16_t csum)
+{
+	struct sum s = { csum, false };
+
+	(void)sum_piece(&s, &ip6->ip6_src, 2 * sizeof(ip6->ip6_src));
+	s.sum += htons(len >> 16) + htons(len & 0xffff) + htons(nxt);
+	return (fold(s.sum));
 }

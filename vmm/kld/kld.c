@@ -30,6 +30,7 @@
 #include "kld.h"
 
 #define	MAX_MODULES	64
+#define	MAX_ENV		100
 
 static void
 interrupt(void *arg, const struct hvk_hv_irq *irq)
@@ -323,8 +324,9 @@ int
 kld_launch(struct kld *k, struct vmm_bus *bus, const struct kld_program *p,
     char *err, size_t errlen)
 {
-	char *argv[MAX_MODULES + 12], *mod[MAX_MODULES], fd[16];
+	char *argv[MAX_MODULES + 2 * MAX_ENV + 12], *mod[MAX_MODULES], fd[16];
 	int error, i, n = 0, nmod;
+	unsigned e;
 
 	nmod = list_modules(p->modules, mod, MAX_MODULES, err, errlen);
 	if (nmod < 0)
@@ -339,6 +341,10 @@ kld_launch(struct kld *k, struct vmm_bus *bus, const struct kld_program *p,
 	argv[n++] = (char *)(uintptr_t)p->modules;
 	if (p->bounce)
 		argv[n++] = (char *)(uintptr_t)"--bounce";
+	for (e = 0; e < p->nenv && e < MAX_ENV; e++) {
+		argv[n++] = (char *)(uintptr_t)"--env";
+		argv[n++] = (char *)(uintptr_t)p->env[e];
+	}
 	for (i = 0; i < nmod; i++)
 		argv[n++] = mod[i];
 	argv[n] = NULL;

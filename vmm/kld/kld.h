@@ -54,6 +54,8 @@ struct kld_program {
 	const char	*dir;
 	const char	*modules;
 	bool		bounce;
+	const char *const *env;		/* NAME=VALUE, nenv of them */
+	unsigned	nenv;
 };
 
 struct kld *kld_create(const struct kld_config *, char *err, size_t errlen);
