@@ -29,7 +29,7 @@ check_cppcheck() {
 
 check_tidy() {
 	user_c | xargs -r -P2 -I{} clang-tidy --quiet {} -- -std=c11 \
-	    -D_GNU_SOURCE -Icore/include -Ivmm/include -Ivmm \
+	    -D_GNU_SOURCE -Icore/include -Ivmm/include -Ivmm -Ibuild/acpi \
 	    >build/tidy.out 2>&1 && return 0
 	grep -E '(error|warning): ' build/tidy.out
 	return 1

@@ -256,7 +256,8 @@ hvk_netvsp_send_buffer(struct hvk_netvsp *v, struct hvk_netvsp_request *r,
 	struct hvk_nvsp_message *n = &r->reply;
 
 	n->type = HVK_NVSP_SEND_BUFFER_DONE;
-	if (len > HVK_NETVSP_BUFFER_MAX || len < v->config.section_size) {
+	if (len > HVK_NETVSP_BUFFER_MAX || v->config.section_size == 0 ||
+	    len < v->config.section_size) {
 		v->refused++;
 		n->send_done.status = HVK_NVSP_STATUS_FAIL;
 	} else {

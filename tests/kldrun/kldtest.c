@@ -295,7 +295,8 @@ misbehave(struct kldtest_softc *sc)
 
 	if (strcmp(mode, "kept") == 0) {
 		note = malloc(2 * sizeof(*note), M_HOSTKEPT, M_WAITOK | M_ZERO);
-		*note = malloc(3 * PAGE_SIZE, M_KLDTEST, M_WAITOK);
+		note[0] = malloc(3 * PAGE_SIZE, M_KLDTEST, M_WAITOK);
+		note[1] = (void *)(uintptr_t)(3 * PAGE_SIZE);
 		return;
 	}
 	p = malloc(100, M_KLDTEST, M_WAITOK);
