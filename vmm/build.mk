@@ -50,9 +50,16 @@ $(HVK_TESTS:%=$(B)/tests/vmm/%): $(B)/tests/vmm/%: vmm/tests/%.c \
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -DHVK_BUILD='"$(abspath $(B))"' -o $@ $< -latf-c
 
-$(B)/tests/vmm/fakekld: vmm/tests/fakekld.c vmm/include/hvk/kld.h
+$(B)/tests/vmm/fakekld: vmm/tests/fakekld.c vmm/tests/fakeguest.h \
+		vmm/include/hvk/kld.h
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -Ivmm/include -o $@ $<
+
+$(B)/tests/vmm/net_hostile_test: $(B)/tests/vmm/fakenet
+$(B)/tests/vmm/fakenet: vmm/tests/fakenet.c vmm/tests/fakenet_hostile.c \
+		vmm/tests/fakenet.h vmm/tests/fakeguest.h $(B)/lib/libhvk.a
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -Ivmm/include -o $@ $(filter %.c %.a,$^)
 
 # The loader against any file.
 FUZZERS += $(B)/fuzz/boot_fuzz

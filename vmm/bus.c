@@ -179,7 +179,8 @@ handle(struct vmm_bus *bus, const struct hvk_server_event *ev)
 		bus_channel_modify(bus, ev);
 		break;
 	case HVK_SERVER_GPADL_TEARDOWN:
-		/* Rings are unmapped by CLOSE; nothing else is kept mapped. */
+		/* Rings are unmapped by CLOSE; the rest is the device's. */
+		bus_gpadl_gone(bus, ev->cookie, ev->gpadl.id);
 		hvk_server_gpadl_released(bus->server, ev->channel,
 		    ev->gpadl.id);
 		break;

@@ -146,6 +146,9 @@ void	bus_channel_free_all(struct vmm_bus *);
 bool	bus_device_held(const struct vmm_device *);	/* lock held */
 struct vmm_device *bus_device_find(struct vmm_bus *, const char *name);
 
+/* ---- bus_gpadl.c */
+void	bus_gpadl_gone(struct vmm_bus *, struct vmm_channel *, uint32_t gpadl);
+
 /* ---- bus_fault.c */
 enum vmm_fault fault_take(struct fault *, uint32_t *ms);
 void	fault_arm(struct fault *, enum vmm_fault, uint32_t count, uint32_t ms);

@@ -40,6 +40,15 @@ ctl_help(void)
 	    "  disk resize LUN|FILE [SIZE]  to SIZE, by +SIZE, or to what the "
 	    "file is now\n"
 	    "  disk eject LUN, disk insert LUN FILE   of a CD-ROM\n"
+	    "  nic list, nic stat [NAME]  adapters and their counters\n"
+	    "  nic add SPEC               plug in slirp|tap[:IF]|pair:SOCKET"
+	    "[,name=netN][,mac=...]...\n"
+	    "  nic remove NAME            pull it out\n"
+	    "  nic link NAME up|down [SPEED]\n"
+	    "  nic vlan NAME none|ID|trunk:LIST[/NATIVE]\n"
+	    "  nic mac NAME MAC, nic offload NAME LIST   the guest sees it "
+	    "replugged\n"
+	    "  nic capture NAME FILE|off [frames|vmbus|both]   a pcapng file\n"
 	    "  rescind DEVICE             take the device away\n"
 	    "  offer DEVICE               bring it back\n"
 	    "  inject TARGET FAULT [count=N] [ms=N]   break N answers (0: all)\n"
@@ -54,6 +63,8 @@ ctl_help(void)
 	    "  hvk ctl --json channels | jq .channels\n"
 	    "  hvk ctl disk add more.img,readonly\n"
 	    "  hvk ctl disk resize 0 +64M\n"
+	    "  hvk ctl nic link net0 down\n"
+	    "  hvk ctl nic capture net0 net0.pcapng\n"
 	    "  hvk ctl inject scsi0 delay count=100 ms=20\n");
 }
 
@@ -166,20 +177,28 @@ request_inject(json_t *req, int argc, char **argv)
 	return (0);
 }
 
+/* The host has another working directory, and makes the file. */
+void
+ctl_set_path(json_t *req, const char *key, const char *file)
+{
+	char cwd[2048], path[4200];
+
+	if (file[0] == '/' || getcwd(cwd, sizeof(cwd)) == NULL)
+		snprintf(path, sizeof(path), "%s", file);
+	else
+		snprintf(path, sizeof(path), "%s/%s", cwd, file);
+	json_object_set_new(req, key, json_string(path));
+}
+
 static int
 request_trace(json_t *req, int argc, char **argv)
 {
-	char cwd[2048], path[4200];
 
 	if (argc == 2 && strcmp(argv[1], "off") == 0)
 		return (0);
 	if (argc != 3 || strcmp(argv[1], "on") != 0)
 		return (ctl_usage("trace on FILE, or trace off"));
-	if (argv[2][0] == '/' || getcwd(cwd, sizeof(cwd)) == NULL)
-		snprintf(path, sizeof(path), "%s", argv[2]);
-	else
-		snprintf(path, sizeof(path), "%s/%s", cwd, argv[2]);
-	json_object_set_new(req, "file", json_string(path));
+	ctl_set_path(req, "file", argv[2]);
 	return (0);
 }
 
@@ -196,6 +215,8 @@ make_request(json_t *req, int argc, char **argv)
 			return (argc == 1 ? 0 : ctl_usage(plain[i]));
 	if (strcmp(argv[0], "disk") == 0)
 		return (request_disk(req, argc, argv));
+	if (strcmp(argv[0], "nic") == 0)
+		return (ctl_request_nic(req, argc, argv));
 	if (strcmp(argv[0], "inject") == 0)
 		return (request_inject(req, argc, argv));
 	if (strcmp(argv[0], "trace") == 0)

@@ -18,6 +18,12 @@ json_t	*ctl_exchange(const char *dir, const json_t *req);
 /* Print a reply; the exit status it means. */
 int	ctl_print(json_t *reply, bool json);
 
+/* A file's whole path into the request. */
+void	ctl_set_path(json_t *req, const char *key, const char *file);
+
+/* ---- ctl_nic.c: argv[0] is "nic"; 0 or an exit status. */
+int	ctl_request_nic(json_t *req, int argc, char **argv);
+
 /* ---- ctl_services.c */
 void	ctl_services_help(void);
 bool	ctl_services_knows(const char *cmd);

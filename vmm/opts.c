@@ -17,7 +17,7 @@
 
 enum opt_type {
 	STRING, ENGINE, CPUS, SIZE, VERSION, BOOL, MS, COUNT, BACKEND, SECTOR,
-	CONTROLLER, BYTES, US, SYNIC,
+	CONTROLLER, BYTES, US, NICKIND, MTU, SYNIC,
 };
 
 static const struct opt {
@@ -271,6 +271,11 @@ value_ok(enum opt_type type, const char *v)
 		    strcmp(v, "user") == 0);
 	case US:
 		return (in_range(v, 0, 1000000));
+	case NICKIND:
+		return (strcmp(v, "slirp") == 0 || strcmp(v, "tap") == 0 ||
+		    strcmp(v, "pair") == 0);
+	case MTU:
+		return (in_range(v, 1500, 9202));
 	}
 	return (false);
 }
@@ -448,8 +453,8 @@ is_uri(const char *s)
  * The next field of a SPEC up to a comma, ",," being a comma in it.  Returns
  * what follows, NULL at the end.
  */
-static const char *
-spec_field(const char *s, char *out, size_t len)
+const char *
+vmm_spec_field(const char *s, char *out, size_t len)
 {
 	size_t n = 0;
 
@@ -482,14 +487,14 @@ vmm_opts_disk(struct vmm_opts *o, const char *spec, bool cdrom, char *err,
 	if (i == MAX_DISKS)
 		return (vmm_fail(err, errlen, -E2BIG,
 		    "more than %u disks", MAX_DISKS));
-	spec = spec_field(spec, field, sizeof(field));
+	spec = vmm_spec_field(spec, field, sizeof(field));
 	error = vmm_opts_set(o, key, field, err, errlen);
 	if (error == 0 && cdrom) {
 		snprintf(key, sizeof(key), "disk.%u.cdrom", i);
 		error = vmm_opts_set(o, key, "yes", err, errlen);
 	}
 	while (error == 0 && spec != NULL) {
-		spec = spec_field(spec, field, sizeof(field));
+		spec = vmm_spec_field(spec, field, sizeof(field));
 		eq = strchr(field, '=');
 		if (eq != NULL)
 			*eq = '\0';

@@ -46,6 +46,9 @@ run_help(void)
 	    "  --disk SPEC           FILE|URI[,readonly][,direct]"
 	    "[,sector=4096]...\n"
 	    "  --cdrom FILE          a CD-ROM\n"
+	    "  --nic SPEC            slirp, tap[:NAME] or pair:SOCKET, then "
+	    "[,mac=...]\n"
+	    "                        [,mtu=N][,vlan=ID][,netns=NAME]...\n"
 	    "  IMAGE                 the same as --disk IMAGE\n"
 	    "  --kernel FILE         bzImage, PVH or FreeBSD ELF kernel\n"
 	    "  --initrd FILE         initial RAM disk (Linux, PVH)\n"
@@ -64,6 +67,7 @@ run_help(void)
 	    "  hvk run disk.img\n"
 	    "  hvk run --cpus 4 --disk a.img --disk b.img,readonly\n"
 	    "  hvk run --disk 'nbd+unix:///?socket=/tmp/vhd.sock'\n"
+	    "  hvk run --nic slirp,hostfwd=tcp::2222-:22 disk.img\n"
 	    "  hvk run -o name=two -o vmbus.version=4.0 --config guest.conf\n"
 	    "  hvk run --kernel vmlinuz --initrd initrd.img --cmdline "
 	    "console=ttyS0 disk.img\n"
@@ -83,6 +87,7 @@ parse(struct vmm_opts *o, int argc, char **argv, char *err, size_t errlen)
 		{ "modules", required_argument, NULL, 'M' },
 		{ "disk", required_argument, NULL, 'D' },
 		{ "cdrom", required_argument, NULL, 'C' },
+		{ "nic", required_argument, NULL, 'N' },
 		{ "engine", required_argument, NULL, 'e' },
 		{ "kernel", required_argument, NULL, 'k' },
 		{ "initrd", required_argument, NULL, 'i' },
@@ -119,6 +124,8 @@ parse(struct vmm_opts *o, int argc, char **argv, char *err, size_t errlen)
 		else if (c == 'D' || c == 'C')
 			error = vmm_opts_disk(o, optarg, c == 'C', err,
 			    errlen);
+		else if (c == 'N')
+			error = vmm_opts_nic(o, optarg, err, errlen);
 		else if (c == 'K' || c == 'E')
 			error = vmm_opts_append(o, c == 'K' ? "module" : "env",
 			    optarg, err, errlen);
@@ -235,6 +242,8 @@ ctl_handler(void *arg, const char *cmd, const json_t *in, json_t *out,
 		return (vmm_bus_device_ctl(r->bus, text(in, "controller",
 		    text(json_object_get(in, "disk"), "controller", "scsi0")),
 		    cmd, in, out, err, errlen));
+	if (strncmp(cmd, "nic ", 4) == 0)
+		return (vmm_nets_ctl(r->nets, cmd, in, out, err, errlen));
 	if (strcmp(cmd, "nmi") == 0 && r->kvm == NULL)
 		return (kld_send(r->kld, KLD_CTL_NMI, 0, -1));
 	if (strcmp(cmd, "nmi") == 0) {
@@ -314,6 +323,27 @@ make_storage(struct run *r, char *err, size_t errlen)
 }
 
 static int
+make_network(struct run *r, char *err, size_t errlen)
+{
+	json_t *list = vmm_opts_nics(r->opts), *nic;
+	char *full = realpath(r->rd.path, NULL);
+	int error = 0;
+	size_t i;
+
+	r->nets = vmm_nets_create(r->bus, full != NULL ? full : r->rd.path,
+	    (uint32_t)vmm_opts_num(r->opts, "cpus"));
+	free(full);
+	if (r->nets == NULL)
+		error = vmm_fail(err, errlen, -ENOMEM, "out of memory");
+	json_array_foreach(list, i, nic) {
+		if (error == 0)
+			error = vmm_nets_add(r->nets, nic, NULL, err, errlen);
+	}
+	json_decref(list);
+	return (error);
+}
+
+static int
 make_bus(struct run *r, struct vmm_machine *machine, char *err, size_t errlen)
 {
 	struct vmm_bus_config bc = { .machine = machine };
@@ -330,6 +360,8 @@ make_bus(struct run *r, struct vmm_machine *machine, char *err, size_t errlen)
 	if (r->bus == NULL)
 		return (-ENOMEM);
 	error = make_storage(r, err, errlen);
+	if (error == 0)
+		error = make_network(r, err, errlen);
 	if (error != 0)
 		return (error);
 	r->services = vmm_services_create(r->bus, r->opts, err, errlen);
@@ -553,6 +585,7 @@ finish(struct run *r, int status)
 	for (i = 0; i < r->nstor; i++)
 		vmm_stor_destroy(r->stor[i]);
 	vmm_services_destroy(r->services);
+	vmm_nets_destroy(r->nets);
 	vmm_bus_destroy(r->bus);
 	kld_destroy(r->kld);
 	kvm_destroy(r->kvm);

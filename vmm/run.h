@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include <hvk/services.h>
+#include <hvk/net.h>
 #include <hvk/stor.h>
 
 #include "kld/kld.h"
@@ -31,6 +32,7 @@ struct run {
 	struct vmm_stor	*stor[MAX_CONTROLLERS];
 	unsigned	nstor;
 	struct vmm_services *services;
+	struct vmm_nets	*nets;
 	struct vmm_ctl	*ctl;
 	struct kld_console *console;
 	struct dev_console *terminal;

@@ -299,13 +299,20 @@ net_frame_csum(struct net_frame *f)
 }
 
 bool
+net_frame_ip_good(const uint8_t *data, const struct net_headers *h)
+{
+
+	return (h->l3 != NET_L3_IP4 || sum_fold(sum_add(0, data + h->l3_off,
+	    h->l3_len)) == 0xffff);
+}
+
+bool
 net_frame_csum_good(const uint8_t *data, uint32_t len,
     const struct net_headers *h)
 {
 	uint32_t n;
 
-	if (h->l3 == NET_L3_IP4 && sum_fold(sum_add(0, data + h->l3_off,
-	    h->l3_len)) != 0xffff)
+	if (!net_frame_ip_good(data, h))
 		return (false);
 	if (h->l4_off == 0)
 		return (true);

@@ -55,6 +55,11 @@ struct vmm_device_ops {
 	 * within a deadline.  On return nobody uses the channel or its rings.
 	 */
 	void	(*close)(void *arg, struct vmm_channel *);
+	/*
+	 * The guest tears down memory it has lent: on return nobody uses it.
+	 * NULL if the device asks for none.  Bus thread.
+	 */
+	void	(*gpadl_gone)(void *arg, struct vmm_channel *, uint32_t gpadl);
 	/* Add the device's own keys for `hvk ctl info`. */
 	void	(*info)(void *arg, json_t *into);
 	/*
@@ -79,6 +84,18 @@ struct hvk_ring_tx *vmm_channel_tx(struct vmm_channel *);
 int	vmm_channel_kick_fd(struct vmm_channel *);
 /* Interrupt the guest for this channel. */
 void	vmm_channel_signal(struct vmm_channel *);
+/*
+ * Memory that the guest lent by a GPADL of this channel, page by page: the
+ * first byte is at `offset' of the first one.  NULL if there is no such GPADL,
+ * or no memory; the caller frees it.
+ */
+struct vmm_pages {
+	uint32_t	n;
+	uint32_t	offset;
+	uint32_t	len;		/* bytes, within the pages */
+	uint8_t		*page[];
+};
+struct vmm_pages *vmm_channel_gpadl(struct vmm_channel *, uint32_t gpadl);
 /* 0 for the primary. */
 uint16_t vmm_channel_index(struct vmm_channel *);
 struct guest_mem *vmm_channel_mem(struct vmm_channel *);

@@ -28,7 +28,7 @@
 #define	NET_QUEUES	64u
 #define	NET_ETHER	14u
 #define	NET_VLAN	4u
-#define	NET_MTU_MIN	576u
+#define	NET_MTU_MIN	1500u
 #define	NET_MTU_MAX	9202u	/* 9,216 with the Ethernet header */
 
 enum net_gso { NET_GSO_NONE, NET_GSO_TCP4, NET_GSO_TCP6 };
@@ -146,6 +146,8 @@ bool	net_frame_csum(struct net_frame *);
 /* Is the checksum of TCP or UDP (and of IPv4) right? */
 bool	net_frame_csum_good(const uint8_t *data, uint32_t len,
 	    const struct net_headers *);
+/* Is that of the IPv4 header right?  true also without one. */
+bool	net_frame_ip_good(const uint8_t *data, const struct net_headers *);
 /* How many segments a frame with gso makes. */
 uint32_t net_frame_segments(const struct net_frame *);
 /*

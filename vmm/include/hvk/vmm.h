@@ -210,9 +210,23 @@ json_t	*vmm_opts_controllers(const struct vmm_opts *, char *err,
 /* One disk from a SPEC, as in a controller's configuration. */
 json_t	*vmm_disk_parse(const char *spec, bool cdrom, char *err,
 	    size_t errlen);
+/*
+ * The next field of a SPEC up to a comma, ",," being a comma in it.  Returns
+ * what follows, NULL at the end.
+ */
+const char *vmm_spec_field(const char *s, char *out, size_t len);
 int	vmm_parse_size(const char *, uint64_t *);	/* 64M, 1G, 4096 */
 int	vmm_parse_version(const char *, uint32_t *);	/* 5.3 */
 void	vmm_opts_help(void);
+
+/* ---- opts_nic.c */
+/* "slirp|tap[:NAME]|pair:PATH[,key=value]..." into the next free net.N. */
+int	vmm_opts_nic(struct vmm_opts *, const char *spec, char *err,
+	    size_t errlen);
+/* Adapters, for vmm_nets_add. */
+json_t	*vmm_opts_nics(const struct vmm_opts *);
+/* One adapter from a SPEC; "name" is taken too. */
+json_t	*vmm_nic_parse(const char *spec, char *err, size_t errlen);
 
 /* ---- rundir.c */
 struct vmm_rundir {
