@@ -385,6 +385,8 @@ vmm_bus_rdmsr(struct vmm_bus *bus, uint32_t cpu, uint32_t msr,
 	pthread_mutex_lock(&bus->vplock[cpu]);
 	error = hvk_hv_rdmsr(&bus->hv, cpu, msr, bus_now(bus), value, &res);
 	pthread_mutex_unlock(&bus->vplock[cpu]);
+	if (error != HVK_OK)
+		bus_refused(bus, cpu, msr, NULL, res.refused);
 	act(bus, &res);
 	return (error == HVK_OK);
 }
@@ -401,6 +403,8 @@ vmm_bus_wrmsr(struct vmm_bus *bus, uint32_t cpu, uint32_t msr, uint64_t value)
 	error = hvk_hv_wrmsr(&bus->hv, cpu, msr, value, bus_now(bus),
 	    &bus->view, &res);
 	pthread_mutex_unlock(&bus->vplock[cpu]);
+	if (error != HVK_OK)
+		bus_refused(bus, cpu, msr, &value, res.refused);
 	act(bus, &res);
 	return (error == HVK_OK);
 }

@@ -103,6 +103,7 @@ struct vmm_bus {
 	struct hvk_hv_view view;
 	uint64_t	tsc_scale;	/* 0: the clock is CLOCK_MONOTONIC */
 	uint64_t	tsc_zero;
+	_Atomic uint32_t hv_refused[HVK_HV_REFUSE_MAX];
 	char		crash[CRASH_MAX]; /* text of the guest's crash report */
 	bool		crashed;
 
@@ -133,6 +134,9 @@ void	bus_inject(struct vmm_bus *, const struct hvk_hv_irq *, uint32_t n);
 bool	bus_close_all(struct vmm_bus *);
 
 /* ---- bus_machine.c */
+/* Count a refused register access, and name the first few. */
+void	bus_refused(struct vmm_bus *, uint32_t cpu, uint32_t msr,
+	    const uint64_t *written, enum hvk_hv_refusal);
 int	bus_timers_start(struct vmm_bus *);
 void	bus_timers_stop(struct vmm_bus *);
 void	bus_timers_kick(struct vmm_bus *);	/* a deadline changed */

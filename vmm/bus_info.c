@@ -60,6 +60,21 @@ refusals(struct vmm_bus *bus)
 }
 
 static json_t *
+register_refusals(struct vmm_bus *bus)
+{
+	json_t *o = json_object();
+	uint32_t i, n;
+
+	for (i = 1; i < HVK_HV_REFUSE_MAX; i++) {
+		n = atomic_load(&bus->hv_refused[i]);
+		if (n != 0)
+			set_int(o, hvk_hv_refusal_text((enum hvk_hv_refusal)i),
+			    n);
+	}
+	return (o);
+}
+
+static json_t *
 vmbus_info(struct vmm_bus *bus)
 {
 	struct hvk_server_info si;
@@ -80,6 +95,7 @@ vmbus_info(struct vmm_bus *bus)
 	set_int(o, "messages_out", si.messages_out);
 	set_int(o, "messages_waiting", hvk_server_waiting(bus->server));
 	json_object_set_new(o, "refused", refusals(bus));
+	json_object_set_new(o, "registers_refused", register_refusals(bus));
 	if (bus->crashed)
 		set_str(o, "crash", bus->crash);
 	return (o);

@@ -14,6 +14,7 @@
 
 #include "bus.h"
 
+#define	COMPLAINTS	3u	/* log lines for one kind of refusal */
 #define	RETRY_100NS	10000u	/* timer message whose slot is full: 1 ms */
 
 /* ---- synthetic timers */
@@ -118,6 +119,30 @@ bus_timers_kick(struct vmm_bus *bus)
 	pthread_mutex_unlock(&bus->timer_lock);
 }
 
+/* ---- registers: what was refused */
+
+void
+bus_refused(struct vmm_bus *bus, uint32_t cpu, uint32_t msr,
+    const uint64_t *written, enum hvk_hv_refusal why)
+{
+	uint32_t n;
+
+	if ((unsigned)why >= HVK_HV_REFUSE_MAX)
+		return;
+	n = atomic_fetch_add(&bus->hv_refused[why], 1u) + 1;
+	if (n > COMPLAINTS)
+		return;
+	if (written != NULL)
+		vmm_log("processor %u: writes %#llx to register %#x: refused, "
+		    "%s%s", cpu, (unsigned long long)*written, msr,
+		    hvk_hv_refusal_text(why), n == COMPLAINTS ?
+		    "; more of these are only counted" : "");
+	else
+		vmm_log("processor %u: reads register %#x: refused, %s%s", cpu,
+		    msr, hvk_hv_refusal_text(why), n == COMPLAINTS ?
+		    "; more of these are only counted" : "");
+}
+
 /* ---- registers that an accelerator keeps */
 
 void
@@ -132,9 +157,8 @@ vmm_bus_mirror(struct vmm_bus *bus, uint32_t cpu, uint64_t scontrol,
 	    &res);
 	pthread_mutex_unlock(&bus->vplock[cpu]);
 	if (error == HVK_REJECT)
-		vmm_log("processor %u: a SynIC page is outside memory (event "
-		    "page %#llx, message page %#llx): it gets nothing there",
-		    cpu, (unsigned long long)siefp, (unsigned long long)simp);
+		bus_refused(bus, cpu, res.refused_msr, res.refused_msr ==
+		    HVK_MSR_SIEFP ? &siefp : &simp, res.refused);
 	vmm_bus_visit(bus, cpu);
 }
 

@@ -147,6 +147,62 @@ hvk_hv_cpuid(const struct hvk_hv *hv, uint32_t leaf, uint32_t subleaf,
 	return (true);
 }
 
+/* ---- pages ------------------------------------------------------------------ */
+
+static bool
+same_page(const uint64_t *word, const uint64_t *self, uint64_t value)
+{
+	uint64_t other;
+
+	if (word == self)
+		return (false);
+	other = hv_load(word);
+	return ((other & HVK_MSR_ENABLE) != 0 &&
+	    ((other ^ value) & HVK_MSR_PAGE_MASK) == 0);
+}
+
+enum hvk_hv_refusal
+hv_claim(const struct hvk_hv *hv, const uint64_t *word, uint64_t value,
+    const struct hvk_hv_view *view, uint8_t **page)
+{
+	const struct hvk_hv_vp *v;
+	uint32_t i;
+
+	*page = NULL;
+	if ((value & HVK_MSR_ENABLE) == 0)
+		return (HVK_HV_REFUSE_NONE);
+	*page = hv_page(view, value);
+	if (*page == NULL)
+		return (HVK_HV_REFUSE_OUTSIDE);
+	if (same_page(&hv->hypercall, word, value) ||
+	    same_page(&hv->ref_tsc, word, value))
+		return (HVK_HV_REFUSE_OVERLAP);
+	for (i = 0; i < hv->config.nvps; i++) {
+		v = &hv->vp[i];
+		if (same_page(&v->simp, word, value) ||
+		    same_page(&v->siefp, word, value) ||
+		    same_page(&v->assist, word, value))
+			return (HVK_HV_REFUSE_OVERLAP);
+	}
+	return (HVK_HV_REFUSE_NONE);
+}
+
+const char *
+hvk_hv_refusal_text(enum hvk_hv_refusal why)
+{
+	static const char *const text[HVK_HV_REFUSE_MAX] = {
+		[HVK_HV_REFUSE_NONE] = "nothing is wrong",
+		[HVK_HV_REFUSE_REGISTER] = "there is no such register",
+		[HVK_HV_REFUSE_READ_ONLY] = "the register cannot be written",
+		[HVK_HV_REFUSE_OUTSIDE] = "its page is outside memory",
+		[HVK_HV_REFUSE_OVERLAP] = "another register has that page",
+		[HVK_HV_REFUSE_VECTOR] = "its vector is below 16",
+		[HVK_HV_REFUSE_BITS] = "reserved bits are set",
+	};
+
+	return ((unsigned)why < HVK_HV_REFUSE_MAX ? text[why] : "unknown");
+}
+
 /* ---- registers: reading -------------------------------------------------------- */
 
 /* Synthetic timer register number, or false. */
@@ -158,7 +214,8 @@ is_stimer(const struct hvk_hv *hv, uint32_t msr, unsigned *n)
 }
 
 static int
-read_vp(const struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t *value)
+read_vp(const struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t *value,
+    struct hvk_hv_result *result)
 {
 	const struct hvk_hv_vp *v = &hv->vp[vp];
 	unsigned n = msr - HVK_MSR_SINT0;
@@ -177,7 +234,7 @@ read_vp(const struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t *value)
 		*value = vp;
 		return (HVK_OK);
 	case HVK_MSR_VP_ASSIST_PAGE:
-		*value = v->assist;
+		*value = hv_load(&v->assist);
 		return (HVK_OK);
 	case HVK_MSR_SCONTROL:
 		*value = hv_load(&v->scontrol);
@@ -194,7 +251,7 @@ read_vp(const struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t *value)
 	case HVK_MSR_EOM:
 		return (HVK_OK);
 	default:
-		return (HVK_REJECT);
+		return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
 	}
 }
 
@@ -202,17 +259,18 @@ static int
 read_apic(const struct hvk_hv *hv, uint32_t msr, struct hvk_hv_result *result)
 {
 	if (!hv->config.apic_msrs || msr == HVK_MSR_EOI)
-		return (HVK_REJECT);
+		return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
 	result->actions |= HVK_HV_NEED_APIC |
 	    (msr == HVK_MSR_ICR ? HVK_HV_ICR : HVK_HV_TPR);
 	return (HVK_OK);
 }
 
 static int
-read_frequency(const struct hvk_hv *hv, uint32_t msr, uint64_t *value)
+read_frequency(const struct hvk_hv *hv, uint32_t msr, uint64_t *value,
+    struct hvk_hv_result *result)
 {
 	if (hv->config.tsc_hz == 0 || hv->config.apic_hz == 0)
-		return (HVK_REJECT);
+		return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
 	*value = msr == HVK_MSR_TSC_FREQUENCY ? hv->config.tsc_hz :
 	    hv->config.apic_hz;
 	return (HVK_OK);
@@ -245,18 +303,20 @@ hvk_hv_rdmsr(struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t now,
 		*value = now;
 		return (HVK_OK);
 	case HVK_MSR_REFERENCE_TSC:
+		if (!hv_has_tsc_page(&hv->config))
+			return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
 		*value = hv_load(&hv->ref_tsc);
-		return (hv_has_tsc_page(&hv->config) ? HVK_OK : HVK_REJECT);
+		return (HVK_OK);
 	case HVK_MSR_TSC_FREQUENCY:
 	case HVK_MSR_APIC_FREQUENCY:
-		return (read_frequency(hv, msr, value));
+		return (read_frequency(hv, msr, value, result));
 	case HVK_MSR_EOI:
 	case HVK_MSR_ICR:
 	case HVK_MSR_TPR:
 		return (read_apic(hv, msr, result));
 	case HVK_MSR_GUEST_IDLE:
 		if (!hv->config.guest_idle)
-			return (HVK_REJECT);
+			return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
 		result->actions |= HVK_HV_IDLE;
 		return (HVK_OK);
 	case HVK_MSR_CRASH_CONTROL:
@@ -264,10 +324,12 @@ hvk_hv_rdmsr(struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t now,
 		*value = HVK_CRASH_NOTIFY | HVK_CRASH_MESSAGE;
 		return (HVK_OK);
 	case HVK_MSR_TSC_INVARIANT:
+		if (!hv->config.invariant_tsc)
+			return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
 		*value = hv_load(&hv->tsc_invariant);
-		return (hv->config.invariant_tsc ? HVK_OK : HVK_REJECT);
+		return (HVK_OK);
 	default:
-		return (read_vp(hv, vp, msr, value));
+		return (read_vp(hv, vp, msr, value, result));
 	}
 }
 
@@ -291,13 +353,16 @@ write_hypercall(struct hvk_hv *hv, uint64_t value,
     const struct hvk_hv_view *view, struct hvk_hv_result *result)
 {
 	uint64_t old = hv_load(&hv->hypercall);
+	enum hvk_hv_refusal why;
+	uint8_t *page;
 
 	if ((old & 2) != 0)		/* locked until reset */
 		return (HVK_OK);
 	if (hv_load(&hv->os_id) == 0)	/* ignored, and reads back as off */
 		value &= ~HVK_MSR_ENABLE;
-	if ((value & HVK_MSR_ENABLE) != 0 && hv_page(view, value) == NULL)
-		return (HVK_REJECT);
+	why = hv_claim(hv, &hv->hypercall, value, view, &page);
+	if (why != HVK_HV_REFUSE_NONE)
+		return (hv_refuse(result, why));
 	hv_store(&hv->hypercall, value);
 	if (value != old)
 		result->actions |= HVK_HV_HYPERCALL;
@@ -306,12 +371,16 @@ write_hypercall(struct hvk_hv *hv, uint64_t value,
 
 static int
 write_ref_tsc(struct hvk_hv *hv, uint64_t value,
-    const struct hvk_hv_view *view)
+    const struct hvk_hv_view *view, struct hvk_hv_result *result)
 {
+	enum hvk_hv_refusal why;
+	uint8_t *page;
+
 	if (!hv_has_tsc_page(&hv->config))
-		return (HVK_REJECT);
-	if ((value & HVK_MSR_ENABLE) != 0 && hv_page(view, value) == NULL)
-		return (HVK_REJECT);
+		return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
+	why = hv_claim(hv, &hv->ref_tsc, value, view, &page);
+	if (why != HVK_HV_REFUSE_NONE)
+		return (hv_refuse(result, why));
 	hv_store(&hv->ref_tsc, value);
 	hv_fill_tsc_page(hv, view);
 	return (HVK_OK);
@@ -321,9 +390,13 @@ static int
 write_assist(struct hvk_hv *hv, uint32_t vp, uint64_t value,
     const struct hvk_hv_view *view, struct hvk_hv_result *result)
 {
-	if ((value & HVK_MSR_ENABLE) != 0 && hv_page(view, value) == NULL)
-		return (HVK_REJECT);
-	hv->vp[vp].assist = value;
+	enum hvk_hv_refusal why;
+	uint8_t *page;
+
+	why = hv_claim(hv, &hv->vp[vp].assist, value, view, &page);
+	if (why != HVK_HV_REFUSE_NONE)
+		return (hv_refuse(result, why));
+	hv_store(&hv->vp[vp].assist, value);
 	result->actions |= HVK_HV_ASSIST;
 	return (HVK_OK);
 }
@@ -333,7 +406,7 @@ write_apic(const struct hvk_hv *hv, uint32_t msr, uint64_t value,
     struct hvk_hv_result *result)
 {
 	if (!hv->config.apic_msrs)
-		return (HVK_REJECT);
+		return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
 	result->actions |= msr == HVK_MSR_EOI ? HVK_HV_EOI :
 	    msr == HVK_MSR_ICR ? HVK_HV_ICR : HVK_HV_TPR;
 	result->apic = value;
@@ -377,8 +450,16 @@ hvk_hv_wrmsr(struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t value,
 		if ((value & 1) != 0)
 			result->actions |= HVK_HV_RESET;
 		return (HVK_OK);
+	case HVK_MSR_VP_INDEX:
+	case HVK_MSR_VP_RUNTIME:
+	case HVK_MSR_REFERENCE_COUNTER:
+	case HVK_MSR_TSC_FREQUENCY:
+	case HVK_MSR_APIC_FREQUENCY:
+	case HVK_MSR_SVERSION:
+	case HVK_MSR_GUEST_IDLE:
+		return (hv_refuse(result, HVK_HV_REFUSE_READ_ONLY));
 	case HVK_MSR_REFERENCE_TSC:
-		return (write_ref_tsc(hv, value, view));
+		return (write_ref_tsc(hv, value, view, result));
 	case HVK_MSR_EOI:
 	case HVK_MSR_ICR:
 	case HVK_MSR_TPR:
@@ -386,8 +467,10 @@ hvk_hv_wrmsr(struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t value,
 	case HVK_MSR_VP_ASSIST_PAGE:
 		return (write_assist(hv, vp, value, view, result));
 	case HVK_MSR_TSC_INVARIANT:
-		if (!hv->config.invariant_tsc || (value & ~1ull) != 0)
-			return (HVK_REJECT);
+		if (!hv->config.invariant_tsc)
+			return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
+		if ((value & ~1ull) != 0)
+			return (hv_refuse(result, HVK_HV_REFUSE_BITS));
 		hv_store(&hv->tsc_invariant, value);
 		return (HVK_OK);
 	default:

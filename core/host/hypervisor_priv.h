@@ -62,6 +62,20 @@ hv_scaled(uint64_t tsc, uint64_t scale)
 	return (a * c + (a * d >> 32) + (b * c >> 32) + (middle >> 32));
 }
 
+/* The register access is refused, and why. */
+HVK_INLINE int
+hv_refuse(struct hvk_hv_result *result, enum hvk_hv_refusal why)
+{
+	result->refused = why;
+	return (HVK_REJECT);
+}
+
+/*
+ * May the register `word` of the model name the page of `value`?  NONE, or why
+ * not; *page is the page when it is enabled, else NULL.
+ */
+enum hvk_hv_refusal hv_claim(const struct hvk_hv *, const uint64_t *word,
+	    uint64_t value, const struct hvk_hv_view *, uint8_t **page);
 void	hv_fill_tsc_page(struct hvk_hv *, const struct hvk_hv_view *);
 int	hv_write_synic(struct hvk_hv *, uint32_t vp, uint32_t msr,
 	    uint64_t value, const struct hvk_hv_view *,

@@ -21,29 +21,30 @@
 
 /* SIEFP or SIMP: a page that appears zeroed where the guest puts it. */
 static int
-write_page(uint64_t *word, uint64_t value, const struct hvk_hv_view *view)
+write_page(const struct hvk_hv *hv, uint64_t *word, uint64_t value,
+    const struct hvk_hv_view *view, struct hvk_hv_result *result)
 {
 	uint64_t old = hv_load(word);
+	enum hvk_hv_refusal why;
 	uint8_t *page;
 
-	if ((value & HVK_MSR_ENABLE) != 0) {
-		page = hv_page(view, value);
-		if (page == NULL)
-			return (HVK_REJECT);
-		if ((old & HVK_MSR_ENABLE) == 0 ||
-		    ((old ^ value) & HVK_MSR_PAGE_MASK) != 0)
-			hvk_zero(page, HVK_PAGE_SIZE);
-	}
+	why = hv_claim(hv, word, value, view, &page);
+	if (why != HVK_HV_REFUSE_NONE)
+		return (hv_refuse(result, why));
+	if (page != NULL && ((old & HVK_MSR_ENABLE) == 0 ||
+	    ((old ^ value) & HVK_MSR_PAGE_MASK) != 0))
+		hvk_zero(page, HVK_PAGE_SIZE);
 	hv_store(word, value);
 	return (HVK_OK);
 }
 
 static int
-write_sint(struct hvk_hv_vp *v, unsigned n, uint64_t value)
+write_sint(struct hvk_hv_vp *v, unsigned n, uint64_t value,
+    struct hvk_hv_result *result)
 {
 	if ((value & HVK_SINT_VECTOR_MASK) < LOWEST_VECTOR &&
 	    (value & (HVK_SINT_MASKED | HVK_SINT_POLLING)) == 0)
-		return (HVK_REJECT);
+		return (hv_refuse(result, HVK_HV_REFUSE_VECTOR));
 	hv_store(&v->sint[n], value);
 	return (HVK_OK);
 }
@@ -54,22 +55,23 @@ hv_write_synic(struct hvk_hv *hv, uint32_t vp, uint32_t msr, uint64_t value,
 {
 	struct hvk_hv_vp *v = &hv->vp[vp];
 	unsigned n = msr - HVK_MSR_SINT0;
-	int error = HVK_REJECT;
+	int error;
 
 	if (n < HVK_HV_SINTS)
-		error = write_sint(v, n, value);
+		error = write_sint(v, n, value, result);
 	else if (msr == HVK_MSR_SCONTROL) {
 		hv_store(&v->scontrol, value);
 		error = HVK_OK;
 	} else if (msr == HVK_MSR_SIEFP)
-		error = write_page(&v->siefp, value, view);
+		error = write_page(hv, &v->siefp, value, view, result);
 	else if (msr == HVK_MSR_SIMP)
-		error = write_page(&v->simp, value, view);
+		error = write_page(hv, &v->simp, value, view, result);
 	else if (msr == HVK_MSR_EOM) {
 		v->pending = 0;
 		result->actions |= HVK_HV_EOM;
 		return (HVK_OK);
-	}
+	} else
+		return (hv_refuse(result, HVK_HV_REFUSE_REGISTER));
 	if (error == HVK_OK)
 		result->actions |= HVK_HV_SYNIC | HVK_HV_EOM;
 	return (error);
@@ -90,11 +92,13 @@ hvk_hv_mirror(struct hvk_hv *hv, uint32_t vp, uint64_t scontrol,
 	v = &hv->vp[vp];
 	for (i = 0; i < HVK_HV_SINTS; i++)
 		hv_store(&v->sint[i], 0);
-	if (write_page(&v->siefp, siefp, view) != HVK_OK) {
+	if (write_page(hv, &v->siefp, siefp, view, result) != HVK_OK) {
+		result->refused_msr = HVK_MSR_SIEFP;
 		hv_store(&v->siefp, 0);
 		error = HVK_REJECT;
 	}
-	if (write_page(&v->simp, simp, view) != HVK_OK) {
+	if (write_page(hv, &v->simp, simp, view, result) != HVK_OK) {
+		result->refused_msr = HVK_MSR_SIMP;
 		hv_store(&v->simp, 0);
 		error = HVK_REJECT;
 	}
@@ -201,14 +205,16 @@ arm(struct hvk_hv_stimer *t, uint64_t now)
 }
 
 static bool
-config_good(uint64_t config)
+config_good(uint64_t config, struct hvk_hv_result *result)
 {
 	const uint64_t known = 0x1fff | 15ull << HVK_STIMER_SINT_SHIFT;
 
 	if ((config & ~known) != 0)
-		return (false);
-	return ((config & HVK_STIMER_DIRECT) == 0 ||
-	    (config >> HVK_STIMER_VECTOR_SHIFT & 0xff) >= LOWEST_VECTOR);
+		result->refused = HVK_HV_REFUSE_BITS;
+	else if ((config & HVK_STIMER_DIRECT) != 0 &&
+	    (config >> HVK_STIMER_VECTOR_SHIFT & 0xff) < LOWEST_VECTOR)
+		result->refused = HVK_HV_REFUSE_VECTOR;
+	return (result->refused == HVK_HV_REFUSE_NONE);
 }
 
 int
@@ -218,7 +224,7 @@ hv_write_stimer(struct hvk_hv *hv, uint32_t vp, unsigned reg, uint64_t value,
 	struct hvk_hv_stimer *t = &hv->vp[vp].stimer[reg / 2];
 
 	if (reg % 2 == 0) {
-		if (!config_good(value))
+		if (!config_good(value, result))
 			return (HVK_REJECT);
 		/* A message timer without a SINT cannot be enabled. */
 		t->config = value;

@@ -24,6 +24,8 @@
  *
  * Guest memory is written only through the view that the caller passes; an
  * address outside it refuses the register write (#GP) or drops the delivery.
+ * No two registers may name one page: the specification leaves open what the
+ * guest would see there, so the second is refused.
  *
  * Source of facts: reference/wire.md sections 2 and 3, reference/hosts.md
  * sections 2.1 to 2.3 and 2.6.
@@ -97,8 +99,24 @@ enum {
 };
 #define	HVK_HV_IRQS	(HVK_HV_STIMERS + 1)	/* most of one call */
 
+/* Why a register access was refused (HVK_REJECT). */
+enum hvk_hv_refusal {
+	HVK_HV_REFUSE_NONE,
+	HVK_HV_REFUSE_REGISTER,	/* there is no such register, or not here */
+	HVK_HV_REFUSE_READ_ONLY,
+	HVK_HV_REFUSE_OUTSIDE,	/* its page is outside guest memory */
+	HVK_HV_REFUSE_OVERLAP,	/* another register has that page */
+	HVK_HV_REFUSE_VECTOR,	/* vector below 16 */
+	HVK_HV_REFUSE_BITS,	/* reserved bits are set */
+	HVK_HV_REFUSE_MAX
+};
+/* "its page is outside memory"; never NULL.  [any] */
+const char *hvk_hv_refusal_text(enum hvk_hv_refusal);
+
 struct hvk_hv_result {
 	uint32_t actions;
+	enum hvk_hv_refusal refused;
+	uint32_t refused_msr;	/* of hvk_hv_mirror: which of the two */
 	uint64_t apic;
 	uint32_t nirqs;
 	struct hvk_hv_irq irqs[HVK_HV_IRQS];
@@ -270,8 +288,8 @@ hvk_hv_signal(struct hvk_hv *hv, uint32_t vp, uint32_t sint, uint32_t flag,
  * the guest has just written to them.  A page that is new is zeroed.  The SINTs
  * stay the accelerator's: hvk_hv_post() and hvk_hv_signal() then give an irq
  * that names the SINT, with vector 0, masked or not.
- * HVK_OK, or HVK_REJECT: a page is outside memory, and is off for the model;
- * the other register is taken.  HVK_RANGE: no such VP.  [vp]
+ * HVK_OK, or HVK_REJECT: a page is refused, and is off for the model; the
+ * other register is taken.  HVK_RANGE: no such VP.  [vp]
  */
 int	hvk_hv_mirror(struct hvk_hv *, uint32_t vp, uint64_t scontrol,
 	    uint64_t siefp, uint64_t simp, const struct hvk_hv_view *,
