@@ -55,7 +55,8 @@ $(B)/tests/vmm/fakekld: vmm/tests/fakekld.c vmm/tests/fakeguest.h \
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -Ivmm/include -o $@ $<
 
-$(B)/tests/vmm/net_hostile_test: $(B)/tests/vmm/fakenet
+$(B)/tests/vmm/net_hostile_test $(B)/tests/vmm/net_pair_test: \
+		$(B)/tests/vmm/fakenet vmm/tests/netrig.h
 $(B)/tests/vmm/fakenet: vmm/tests/fakenet.c vmm/tests/fakenet_hostile.c \
 		vmm/tests/fakenet.h vmm/tests/fakeguest.h $(B)/lib/libhvk.a
 	@mkdir -p $(@D)
