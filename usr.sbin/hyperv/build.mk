@@ -47,9 +47,11 @@ $(HVD_MODULES): $(B)/tests/daemons/%.ko: tests/daemons/%.c | cross-headers
 	$(CLANG) $(KLDTEST_CFLAGS) -c -o $@ $<
 
 $(B)/tests/daemons/%: tests/daemons/%.c $(HVD_PARTS) $(HVD_HEADERS) \
-		$(HVD_MODULES) $(B)/bin/kldrun
+		$(HVD_MODULES) $(B)/bin/kldrun $(HVD_PROGRAMS)
 	@mkdir -p $(@D)
-	$(CLANG) $(HVD_CFLAGS) -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
+	$(CLANG) $(HVD_CFLAGS) -DNETCONF='"$(CURDIR)/$(B)/daemons/hv_netconf"' \
+	    -DSTANDIN='"$(CURDIR)/tests/daemons/standin/record.sh"' \
+	    -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
 	    -DMODDIR='"$(CURDIR)/$(B)/tests/daemons"' -fsanitize=address,undefined \
 	    -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(HVD_LIBS) \
 	    -latf-c

@@ -25,7 +25,6 @@ struct job {
 	const char	*name;
 	const struct plan *plan;
 	struct iface_state before;
-	bool		dns_tried;
 };
 
 /* Runs a program of the base system. */
@@ -92,23 +91,41 @@ covered(const struct job *j, const struct address *a)
 	return ((address_bit(a) & j->plan->families) != 0 && !link_local(a));
 }
 
-/* From one set of addresses to another; the first failure, after all of it. */
+static bool
+other_prefix(const struct address *list, int n, const struct address *a)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (address_same(&list[i], a) && list[i].prefix != a->prefix)
+			return (true);
+	return (false);
+}
+
+/*
+ * From one set of addresses to another: new ones first, so that there is
+ * always one, but an address that gets another prefix goes before it comes.
+ * The first failure, after all of it.
+ */
 static const char *
 addresses_change(const struct job *j, const struct address *from, int nfrom,
     const struct address *to, int nto)
 {
 	const char *wrong;
-	int i;
+	int i, pass;
 
 	wrong = NULL;
-	for (i = 0; i < nfrom; i++)
-		if (covered(j, &from[i]) && !has(to, nto, &from[i]) &&
-		    address_remove(j->name, &from[i]) != 0)
-			wrong = "an address could not be removed";
-	for (i = 0; i < nto; i++)
-		if (covered(j, &to[i]) && !has(from, nfrom, &to[i]) &&
-		    address_add(j->name, &to[i]) != 0)
-			wrong = "an address could not be added";
+	for (pass = 0; pass < 2; pass++) {
+		for (i = 0; i < nfrom; i++)
+			if (covered(j, &from[i]) && !has(to, nto, &from[i]) &&
+			    other_prefix(to, nto, &from[i]) == (pass == 0) &&
+			    address_remove(j->name, &from[i]) != 0)
+				wrong = "an address could not be removed";
+		for (i = 0; pass == 0 && i < nto; i++)
+			if (covered(j, &to[i]) && !has(from, nfrom, &to[i]) &&
+			    address_add(j->name, &to[i]) != 0)
+				wrong = "an address could not be added";
+	}
 	return (wrong);
 }
 
@@ -169,15 +186,12 @@ live(struct job *j)
 		wrong = live_dhcp(j);
 	if (wrong == NULL)
 		wrong = routes_change(j, p->gateways, p->ngateways);
-	if (wrong == NULL && p->ndns > 0) {
-		j->dns_tried = true;
-		if (TOOL("/sbin/resolvconf", "-u") != 0)
-			wrong = "resolvconf(8) failed";
-	}
+	if (wrong == NULL && p->ndns > 0 && TOOL("/sbin/resolvconf", "-u") != 0)
+		wrong = "resolvconf(8) failed";
 	return (wrong);
 }
 
-/* Back from wherever live() came to. */
+/* Back from wherever live() came to. resolv.conf is back already. */
 static void
 undo(struct job *j)
 {
@@ -187,17 +201,16 @@ undo(struct job *j)
 	iface_state(j->name, &now);
 	(void)addresses_change(j, now.addresses, now.naddresses,
 	    j->before.addresses, j->before.naddresses);
+	(void)routes_change(j, j->before.gateways, j->before.ngateways);
+	iface_state(j->name, &now);
 	for (i = 0; i < now.ngateways; i++)
 		if ((address_bit(&now.gateways[i]) & j->plan->families) != 0 &&
 		    !has(j->before.gateways, j->before.ngateways,
-		    &now.gateways[i]) && j->before.ngateways == 0)
+		    &now.gateways[i]))
 			(void)route("delete", &now.gateways[i]);
-	(void)routes_change(j, j->before.gateways, j->before.ngateways);
 	if (j->before.dhcp && (j->plan->families & PLAN_V4) != 0)
 		(void)TOOL("/usr/sbin/service", "dhclient", "restart",
 		    j->name);
-	if (j->dns_tried)
-		(void)TOOL("/sbin/resolvconf", "-u");
 }
 
 const char *
