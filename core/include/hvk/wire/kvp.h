@@ -111,6 +111,51 @@ HVK_AT(struct hvk_kvp_ip, masks, 2306);
 HVK_AT(struct hvk_kvp_ip, gateways, 4354);
 HVK_AT(struct hvk_kvp_ip, dns, 5378);
 
+/* The same in binary, from 5.0 on, four bytes after the start of the body. */
+#define	HVK_KVP_ADDRESSES	64u
+#define	HVK_KVP_GATEWAYS	5u
+enum hvk_kvp_origin {
+	HVK_KVP_ORIGIN_UNKNOWN	= 0,
+	HVK_KVP_ORIGIN_OTHER	= 1,	/* DHCP and the like */
+	HVK_KVP_ORIGIN_STATIC	= 2
+};
+struct hvk_kvp_ip5 {
+	uint32_t	n_address4;
+	uint32_t	n_address6;
+	uint32_t	n_gateway4;
+	uint32_t	n_gateway6;
+	uint32_t	n_dns4;
+	uint32_t	n_dns6;
+	uint16_t	adapter[HVK_KVP_ADAPTER_UNITS];
+	uint8_t		family;
+	uint8_t		dhcp;
+	uint16_t	pad;
+	uint8_t		address4[HVK_KVP_ADDRESSES][4];
+	uint8_t		address6[HVK_KVP_ADDRESSES][16];
+	uint8_t		mask4[HVK_KVP_ADDRESSES][4];
+	uint8_t		mask6[HVK_KVP_ADDRESSES][16];
+	uint8_t		gateway4[HVK_KVP_GATEWAYS][4];
+	uint8_t		gateway6[HVK_KVP_GATEWAYS][16];
+	uint8_t		dns4[HVK_KVP_ADDRESSES][4];
+	uint8_t		dns6[HVK_KVP_ADDRESSES][16];
+	uint32_t	origin[2 * HVK_KVP_ADDRESSES]; /* of v4, then v6 */
+};
+HVK_SIZE(struct hvk_kvp_ip5, 4736);
+HVK_AT(struct hvk_kvp_ip5, n_address4, 0);
+HVK_AT(struct hvk_kvp_ip5, n_dns6, 20);
+HVK_AT(struct hvk_kvp_ip5, adapter, 24);
+HVK_AT(struct hvk_kvp_ip5, family, 280);
+HVK_AT(struct hvk_kvp_ip5, dhcp, 281);
+HVK_AT(struct hvk_kvp_ip5, address4, 284);
+HVK_AT(struct hvk_kvp_ip5, address6, 540);
+HVK_AT(struct hvk_kvp_ip5, mask4, 1564);
+HVK_AT(struct hvk_kvp_ip5, mask6, 1820);
+HVK_AT(struct hvk_kvp_ip5, gateway4, 2844);
+HVK_AT(struct hvk_kvp_ip5, gateway6, 2864);
+HVK_AT(struct hvk_kvp_ip5, dns4, 2944);
+HVK_AT(struct hvk_kvp_ip5, dns6, 3200);
+HVK_AT(struct hvk_kvp_ip5, origin, 4224);
+
 #define	HVK_KVP_BODY_V3		2580u	/* header and enumeration */
 #define	HVK_KVP_BODY		7428u	/* 4.0 and later */
 
