@@ -8,6 +8,7 @@
 #define	_VMM_CTL_H_
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -29,5 +30,17 @@ void	ctl_services_help(void);
 bool	ctl_services_knows(const char *cmd);
 /* Ask, show progress where it takes long, print; the exit status. */
 int	ctl_services(const char *dir, bool json, int argc, char **argv);
+int	ctl_lsvmbus(const char *dir, bool json, int argc, char **argv);
+
+/* ---- ctl_copy.c */
+int	ctl_copy(const char *dir, bool json, int argc, char **argv);
+void	ctl_catch(void);		/* signals that interrupt */
+bool	ctl_interrupted(void);
+/* On a terminal only; `last' ends the line. */
+void	ctl_progress(const char *what, uint64_t done, uint64_t size,
+	    bool last);
+
+/* ---- ctl_backup.c */
+int	ctl_backup(const char *dir, bool json, int argc, char **argv);
 
 #endif /* _VMM_CTL_H_ */

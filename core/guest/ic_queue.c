@@ -123,6 +123,12 @@ hvk_ic_queue_find(struct hvk_ic_queue *q, uint64_t id)
 	return (&s->message);
 }
 
+bool
+hvk_ic_queue_has(struct hvk_ic_queue *q, uint64_t id)
+{
+	return (taken(q, id) != NULL);
+}
+
 void
 hvk_ic_queue_done(struct hvk_ic_queue *q, uint64_t id)
 {

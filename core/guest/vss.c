@@ -135,6 +135,9 @@ finish(struct hvk_vss *v, struct hvk_vss_job *j)
 		ok = !v->spoilt;
 		v->spoilt = false;
 	}
+	/* Frozen for a host that is not there any more: thaw at once. */
+	if (j->internal && j->op == HVK_VSS_FREEZE)
+		v->thaw_by = 0;
 	end(v, j, ok ? HVK_IC_OK : HVK_IC_FAIL);
 	freeze_over(v);
 }

@@ -159,7 +159,7 @@ ic_compose(struct ic *ic)
 		error = c->make(&ic->host, ic_now(), c->arg, &ic->out);
 		if (error != HVK_OK) {
 			call_over(ic, error == HVK_REJECT ? -EOPNOTSUPP :
-			    -EINVAL);
+			    error == HVK_NOSPACE ? -EMSGSIZE : -EINVAL);
 			return;
 		}
 		c->started = true;
@@ -480,6 +480,7 @@ ic_ask(struct ic *ic, ic_make_t *make, void *arg, struct hvk_ic_message *reply,
 		while (!c.done)
 			pthread_cond_wait(&ic->cond, &ic->lock);
 		error = c.error;
+		err[0] = '\0';
 		if (error == -ETIMEDOUT)
 			(void)vmm_fail(err, errlen, 0, "the guest did not "
 			    "answer the %s request in time", ic->name);
@@ -493,9 +494,12 @@ ic_ask(struct ic *ic, ic_make_t *make, void *arg, struct hvk_ic_message *reply,
 			    "%s service, which the guest speaks, has no such "
 			    "request", ic->host.version >> 16,
 			    ic->host.version & 0xffff, ic->name);
+		else if (error == -EMSGSIZE)
+			(void)vmm_fail(err, errlen, 0, "a string is too long "
+			    "for a message of the %s service", ic->name);
 		else if (error != 0)
-			(void)vmm_fail(err, errlen, 0, "the request does not "
-			    "fit into a message of the %s service", ic->name);
+			(void)vmm_fail(err, errlen, 0, "no such request of the "
+			    "%s service, or a number out of range", ic->name);
 	}
 	pthread_mutex_unlock(&ic->lock);
 	pthread_mutex_unlock(&ic->turn);
@@ -515,41 +519,18 @@ ic_status(const struct ic *ic, const struct hvk_ic_message *reply,
 	    "0x%08x)", what, hvk_ic_strstatus(status), status));
 }
 
-static int
-no_service(const char *name, char *err, size_t errlen)
-{
-
-	return (vmm_fail(err, errlen, -ENODEV, "this guest is run without the "
-	    "%s service (-o %s=no)", name, name));
-}
-
-static int
-cmd_heartbeat(struct vmm_services *s, const char *cmd, const json_t *in,
-    json_t *out, char *err, size_t errlen)
-{
-
-	return (ic_find(s, HVK_IC_HEARTBEAT) == NULL ?
-	    no_service("heartbeat", err, errlen) :
-	    ic_heartbeat_ctl(s, cmd, in, out, err, errlen));
-}
-
-static int
-cmd_time(struct vmm_services *s, const char *cmd, const json_t *in,
-    json_t *out, char *err, size_t errlen)
-{
-
-	return (ic_find(s, HVK_IC_TIMESYNC) == NULL ?
-	    no_service("timesync", err, errlen) :
-	    ic_time_ctl(s, cmd, in, out, err, errlen));
-}
-
 static const struct {
 	const char	*word;		/* first of the command */
+	enum hvk_ic_type type;		/* whose it is */
 	int		(*fn)(struct vmm_services *, const char *,
 			    const json_t *, json_t *, char *, size_t);
 } commands[] = {
-	{ "heartbeat", cmd_heartbeat },
-	{ "time", cmd_time },
+	{ "heartbeat", HVK_IC_HEARTBEAT, ic_heartbeat_ctl },
+	{ "time", HVK_IC_TIMESYNC, ic_time_ctl },
+	{ "kvp", HVK_IC_KVP, ic_kvp_ctl },
+	{ "ip", HVK_IC_KVP, ic_ip_ctl },
+	{ "backup", HVK_IC_VSS, ic_backup_ctl },
+	{ "copy", HVK_IC_FCOPY, ic_copy_ctl },
 };
 
 static int
@@ -579,16 +560,23 @@ vmm_services_ctl(struct vmm_services *s, const char *cmd, const json_t *in,
     json_t *out, char *err, size_t errlen)
 {
 	int i = command_index(cmd);
+	const char *name;
 
 	if (i < 0)
 		return (-ENOSYS);
+	if (ic_find(s, commands[i].type) == NULL) {
+		name = hvk_ic_service(commands[i].type)->name;
+		return (vmm_fail(err, errlen, -ENODEV, "this guest is run "
+		    "without the %s service (-o %s=no)", name, name));
+	}
 	return (commands[i].fn(s, cmd, in, out, err, errlen));
 }
 
 /* ---- all of them */
 
 static const struct ic_ops *const all_ops[] = {
-	&ic_shutdown_ops, &ic_timesync_ops, &ic_heartbeat_ops,
+	&ic_shutdown_ops, &ic_timesync_ops, &ic_heartbeat_ops, &ic_kvp_ops,
+	&ic_vss_ops, &ic_fcopy_ops,
 };
 
 static struct ic *
@@ -704,6 +692,8 @@ vmm_services_cancel(struct vmm_services *s)
 		pthread_cond_broadcast(&s->ic[i]->cond);
 		pthread_mutex_unlock(&s->ic[i]->lock);
 	}
+	if (s != NULL)
+		ic_copy_stop(s);
 }
 
 void

@@ -86,8 +86,11 @@ struct ic {
 	uint8_t		packet[HVK_IC_MAX + 64] __attribute__((aligned(8)));
 };
 
+struct ic_copy;
+
 struct vmm_services {
 	struct vmm_bus	*bus;
+	struct ic_copy	*copy;		/* ic_fcopy.c's */
 	struct ic	*ic[8];
 	unsigned	n;
 };
@@ -112,5 +115,18 @@ int	ic_heartbeat_ctl(struct vmm_services *, const char *, const json_t *,
 	    json_t *, char *, size_t);
 int	ic_time_ctl(struct vmm_services *, const char *, const json_t *,
 	    json_t *, char *, size_t);
+
+/* ic_kvp.c, ic_vss.c, ic_fcopy.c */
+extern const struct ic_ops ic_kvp_ops, ic_vss_ops, ic_fcopy_ops;
+int	ic_kvp_ctl(struct vmm_services *, const char *, const json_t *,
+	    json_t *, char *, size_t);
+int	ic_ip_ctl(struct vmm_services *, const char *, const json_t *,
+	    json_t *, char *, size_t);
+int	ic_backup_ctl(struct vmm_services *, const char *, const json_t *,
+	    json_t *, char *, size_t);
+int	ic_copy_ctl(struct vmm_services *, const char *, const json_t *,
+	    json_t *, char *, size_t);
+/* Ends the copy under way; after vmm_services_cancel(). */
+void	ic_copy_stop(struct vmm_services *);
 
 #endif /* _VSP_IC_H_ */

@@ -165,6 +165,8 @@ int	hvk_ic_queue_take(struct hvk_ic_queue *, uint64_t *id,
  */
 struct hvk_ic_message *hvk_ic_queue_find(struct hvk_ic_queue *, uint64_t id);
 void	hvk_ic_queue_done(struct hvk_ic_queue *, uint64_t id);
+/* The id is taken and not over. */
+bool	hvk_ic_queue_has(struct hvk_ic_queue *, uint64_t id);
 /*
  * A message whose time has passed, made into a reply with `status'; it is free
  * at the next call, so send it first.  NULL: no more.

@@ -70,7 +70,8 @@ struct hvk_vss {
 	uint32_t	stale;
 };
 
-void	hvk_vss_init(struct hvk_vss *, struct hvk_vss_job jobs[HVK_VSS_JOBS],
+/* `jobs': HVK_VSS_JOBS of them. */
+void	hvk_vss_init(struct hvk_vss *, struct hvk_vss_job *jobs,
 	    uint32_t limit_ms, uint32_t hold_ms);
 /* true: the message is the reply, send it; false: one comes later. */
 bool	hvk_vss_request(struct hvk_vss *, struct hvk_ic *,

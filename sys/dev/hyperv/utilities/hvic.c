@@ -50,13 +50,52 @@ hvic_send(struct hvic_softc *sc, const struct hvk_ic_message *m)
 	return (true);
 }
 
+struct hvic_late {
+	STAILQ_ENTRY(hvic_late)	la_link;
+	struct hvk_ic_message	la_message;
+};
+
+void
+hvic_send_later(struct hvic_softc *sc, const struct hvk_ic_message *m)
+{
+	struct hvic_late *la;
+
+	if (STAILQ_EMPTY(&sc->ic_late) && hvic_send(sc, m))
+		return;
+	la = malloc(sizeof(*la), M_HVIC, M_NOWAIT);
+	if (la == NULL) {
+		sc->ic_dropped++;	/* the host's patience ends it */
+		return;
+	}
+	la->la_message = *m;
+	STAILQ_INSERT_TAIL(&sc->ic_late, la, la_link);
+}
+
+/* false: there is still no room. */
+static bool
+hvic_flush(struct hvic_softc *sc)
+{
+	struct hvic_late *la;
+
+	while ((la = STAILQ_FIRST(&sc->ic_late)) != NULL) {
+		if (!hvic_send(sc, &la->la_message))
+			return (false);
+		STAILQ_REMOVE_HEAD(&sc->ic_late, la_link);
+		free(la, M_HVIC);
+	}
+	return (true);
+}
+
 /* One packet.  false: there is none, or no room for its reply. */
 static bool
 hvic_receive(struct hvic_softc *sc, struct vmbus_channel *chan)
 {
 	struct hvk_packet packet;
+	uint32_t agreed;
 	int error;
 
+	if (!hvic_flush(sc))
+		return (false);
 	if (sc->ic_unsent) {
 		if (!hvic_send(sc, sc->ic_msg))
 			return (false);
@@ -67,6 +106,7 @@ hvic_receive(struct hvic_softc *sc, struct vmbus_channel *chan)
 		return (true);
 	if (error != HVK_OK)
 		return (false);
+	agreed = sc->ic.negotiations;
 	switch (hvk_ic_input(&sc->ic, &packet, sc->ic_msg)) {
 	case HVK_IC_SEND:
 		sc->ic_unsent = true;
@@ -77,6 +117,8 @@ hvic_receive(struct hvic_softc *sc, struct vmbus_channel *chan)
 	default:
 		break;
 	}
+	if (agreed != sc->ic.negotiations && sc->ic_agreed != NULL)
+		sc->ic_agreed(sc);
 	return (true);
 }
 
@@ -89,15 +131,6 @@ hvic_callback(struct vmbus_channel *chan, void *arg)
 	while (!sc->ic_closing && hvic_receive(sc, chan))
 		;
 	mtx_unlock(&sc->ic_mtx);
-}
-
-static void
-hvic_chan_gone(struct vmbus_channel *chan __unused, void *arg)
-{
-	struct hvic_softc *sc = arg;
-
-	if (sc->ic_gone != NULL)
-		sc->ic_gone(sc);
 }
 
 static int
@@ -144,6 +177,7 @@ hvic_attach(device_t dev, struct hvic_softc *sc, enum hvk_ic_type type,
 	sc->ic_dev = dev;
 	sc->ic_chan = vmbus_get_channel(dev);
 	sc->ic_serve = serve;
+	STAILQ_INIT(&sc->ic_late);
 	mtx_init(&sc->ic_mtx, device_get_nameunit(dev), "hvic", MTX_DEF);
 	sc->ic_msg = malloc(sizeof(*sc->ic_msg), M_HVIC, M_WAITOK | M_ZERO);
 	sc->ic_buf = malloc(HVIC_BUF, M_HVIC, M_WAITOK | M_ZERO);
@@ -162,7 +196,6 @@ hvic_open(struct hvic_softc *sc, uint32_t ring)
 	args.rx_size = round_page(ring);
 	args.cb = hvic_callback;
 	args.cbarg = sc;
-	args.gone = hvic_chan_gone;
 	error = vmbus_chan_open(sc->ic_chan, &args);
 	if (error != 0)
 		device_printf(sc->ic_dev, "cannot open the channel: %d\n",
@@ -183,7 +216,12 @@ hvic_close(struct hvic_softc *sc)
 void
 hvic_detach(struct hvic_softc *sc)
 {
+	struct hvic_late *la;
 
+	while ((la = STAILQ_FIRST(&sc->ic_late)) != NULL) {
+		STAILQ_REMOVE_HEAD(&sc->ic_late, la_link);
+		free(la, M_HVIC);
+	}
 	mtx_destroy(&sc->ic_mtx);
 	free(sc->ic_msg, M_HVIC);
 	free(sc->ic_buf, M_HVIC);

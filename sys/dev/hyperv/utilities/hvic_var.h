@@ -23,6 +23,7 @@
 #include <sys/malloc.h>
 #include <sys/module.h>
 #include <sys/mutex.h>
+#include <sys/queue.h>
 #include <sys/sysctl.h>
 #include <sys/taskqueue.h>
 
@@ -38,17 +39,21 @@ struct hvic_softc;
  */
 typedef bool hvic_serve_t(struct hvic_softc *, struct hvk_ic_message *m);
 
+struct hvic_late;
+
 struct hvic_softc {
 	device_t		 ic_dev;
 	struct vmbus_channel	*ic_chan;
 	hvic_serve_t		*ic_serve;
-	void			(*ic_gone)(struct hvic_softc *);
+	/* Versions were agreed on again; under ic_mtx.  Optional. */
+	void			(*ic_agreed)(struct hvic_softc *);
 	struct mtx		 ic_mtx;
 	struct hvk_ic		 ic;
 	bool			 ic_unsent;	/* ic_msg waits for room */
 	bool			 ic_closing;
 	struct hvk_ic_message	*ic_msg;	/* received, then its reply */
 	uint64_t		*ic_buf;	/* a packet */
+	STAILQ_HEAD(, hvic_late) ic_late;	/* replies waiting for room */
 	u_long			 ic_dropped;	/* replies nobody could take */
 };
 
@@ -70,6 +75,8 @@ void	hvic_detach(struct hvic_softc *);
  * callback runs when there is.
  */
 bool	hvic_send(struct hvic_softc *, const struct hvk_ic_message *);
+/* The same, but a reply without room is kept and sent later. */
+void	hvic_send_later(struct hvic_softc *, const struct hvk_ic_message *);
 uint64_t hvic_now(void);			/* ms */
 
 #define	HVIC_DRIVER(name, methods, type)				\
