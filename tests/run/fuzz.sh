@@ -13,7 +13,7 @@ status=0
 for target; do
 	noun=$(basename "$target" _fuzz)
 	kept=
-	for dir in */fuzz/corpus/"$noun"; do
+	for dir in */fuzz/corpus/"$noun" */*/fuzz/corpus/"$noun"; do
 		[ ! -d "$dir" ] || kept=$dir
 	done
 	mkdir -p "build/corpus/$noun" build/crash
