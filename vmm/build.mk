@@ -69,3 +69,13 @@ $(B)/fuzz/boot_fuzz: vmm/fuzz/boot_fuzz.c $(wildcard vmm/boot/*.c \
 	@mkdir -p $(@D)
 	$(CLANG) $(HVK_CFLAGS) -Ivmm/include -I$(B)/acpi $(CORE_FUZZ_FLAGS) \
 	    -fsanitize=fuzzer -o $@ $(filter %.c,$^) -pthread
+
+# A guest of a few instructions for the kvm engine's own test.
+$(B)/tests/vmm/kvm_test: $(B)/tests/vmm/kvm_guest
+$(B)/tests/vmm/kvm_guest: vmm/tests/kvm_guest.c vmm/tests/kvm_guest.ld
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O1 -Wall -Wextra -Werror -Icore/include -m32 \
+	    -march=i686 -mgeneral-regs-only -ffreestanding -fno-pic -no-pie \
+	    -fno-stack-protector -fno-asynchronous-unwind-tables \
+	    -fcf-protection=none -nostdlib -static -Wl,--build-id=none \
+	    -Wl,-T,vmm/tests/kvm_guest.ld -o $@ $<

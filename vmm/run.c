@@ -405,16 +405,15 @@ start_kvm(struct run *r, char *err, size_t errlen)
 	error = run_kvm_create(r, err, errlen);
 	if (error == 0)
 		error = make_bus(r, &r->kvm->machine, err, errlen);
-	if (error == 0)
-		error = run_kvm_start(r, err, errlen);
-	if (error == 0)
-		vmm_log("engine kvm: %s, %s processor(s), %s of memory, "
-		    "Hyper-V by %s; Ctrl-A h for help",
-		    vmm_opts_get(r->opts, "kernel"),
-		    vmm_opts_get(r->opts, "cpus"),
-		    vmm_opts_get(r->opts, "memory"),
-		    r->kvm->accel == &kvm_accel_kernel ? "KVM's SynIC" :
-		    "the model in user space");
+	if (error != 0)
+		return (error);
+	vmm_log("engine kvm: %s, %s processor(s), %s of memory, Hyper-V by "
+	    "%s%s", vmm_opts_get(r->opts, "kernel"),
+	    vmm_opts_get(r->opts, "cpus"), vmm_opts_get(r->opts, "memory"),
+	    r->kvm->accel == &kvm_accel_kernel ? "KVM's SynIC" :
+	    "the model in user space", isatty(STDIN_FILENO) ?
+	    "; Ctrl-A h for help" : "");
+	error = run_kvm_start(r, err, errlen);
 	return (error);
 }
 

@@ -1,0 +1,279 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The hvkit authors
+ *
+ * The kvm engine with a guest of a few instructions (kvm_guest.c), which needs
+ * no more of KVM than that it is there: registers, hypercalls, messages,
+ * timers by the model in user space; bad kernels; the ways in which a guest
+ * ends.  Stock kernels are tests/kernels' business.
+ */
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <atf-c.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define	HVK	HVK_BUILD "/bin/hvk"
+#define	GUEST	HVK_BUILD "/tests/vmm/kvm_guest"
+
+#define	TEST(name, descr)						\
+	ATF_TC(name);							\
+	ATF_TC_HEAD(name, tc) { atf_tc_set_md_var(tc, "descr", descr);	\
+	    atf_tc_set_md_var(tc, "timeout", "120"); }			\
+	ATF_TC_BODY(name, tc)
+#define	FEATURE_TEST(name, descr, feature)				\
+	ATF_TC(name);							\
+	ATF_TC_HEAD(name, tc) { atf_tc_set_md_var(tc, "descr", descr);	\
+	    atf_tc_set_md_var(tc, "timeout", "120");			\
+	    atf_tc_set_md_var(tc, "X-feature", feature); }		\
+	ATF_TC_BODY(name, tc)
+
+static char out[262144];
+
+static void
+need_kvm(void)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		atf_tc_skip("cannot open /dev/kvm: %s", strerror(errno));
+	close(fd);
+}
+
+static void
+slurp(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	size_t n;
+
+	ATF_REQUIRE_MSG(f != NULL, "%s: %s", path, strerror(errno));
+	n = fread(out, 1, sizeof(out) - 1, f);
+	out[n] = '\0';
+	fclose(f);
+}
+
+/*
+ * Run hvk; what it said is in `out`.  With seconds, it is asked to stop after
+ * that time.
+ */
+static int
+hvk_run_for(const char *args, unsigned seconds)
+{
+	char cmd[2048], end[64] = "";
+	int status;
+
+	if (seconds != 0)
+		snprintf(end, sizeof(end), "& p=$!; sleep %u; kill -TERM $p; "
+		    "wait $p", seconds);
+	snprintf(cmd, sizeof(cmd), "%s %s run --dir $PWD/vm %s "
+	    ">out.txt 2>err.txt </dev/null %s; s=$?; cat out.txt err.txt "
+	    ">all.txt; exit $s", seconds != 0 ? "" : "timeout 60", HVK, args,
+	    end);
+	printf("%s\n", cmd);
+	status = system(cmd);
+	slurp("all.txt");
+	printf("%s", out);
+	ATF_REQUIRE(WIFEXITED(status));
+	return (WEXITSTATUS(status));
+}
+
+static int
+hvk_run(const char *args)
+{
+	return (hvk_run_for(args, 0));
+}
+
+static bool
+said(const char *text)
+{
+	return (strstr(out, text) != NULL);
+}
+
+/* The guest's own checks: all of them good, and it came to its end. */
+static void
+checks(const char *word, const char *more, unsigned least)
+{
+	char args[512];
+	const char *s;
+	unsigned good = 0;
+
+	need_kvm();
+	snprintf(args, sizeof(args), "--kernel %s --cmdline %s --memory 64M "
+	    "--cpus 1 -o kvm.synic=user %s", GUEST, word, more);
+	ATF_CHECK_EQ(0, hvk_run(args));
+	slurp("out.txt");
+	ATF_CHECK_MSG(strstr(out, "bad ") == NULL, "a check fails");
+	for (s = out; (s = strstr(s, "ok ")) != NULL; s += 3)
+		good++;
+	ATF_CHECK_MSG(good >= least, "%u checks of %u", good, least);
+	ATF_CHECK(said("done\n"));
+	printf("figure: checks %u\n", good);
+	slurp("all.txt");
+}
+
+FEATURE_TEST(registers, "synthetic registers: values, faults, pages that are "
+    "refused by name", "core.enlighten")
+{
+	checks("registers", "", 28);
+	ATF_CHECK(said("refused, its page is outside memory"));
+	ATF_CHECK(said("refused, another register has that page"));
+	ATF_CHECK(said("refused, the register cannot be written"));
+	ATF_CHECK(said("the guest switched itself off"));
+}
+
+TEST(hypercalls, "hypercalls: each mistake has its status")
+{
+	checks("hypercalls", "", 11);
+}
+
+FEATURE_TEST(messages, "contact and offers, with an explicit end of interrupt",
+    "core.enlighten")
+{
+	checks("vmbus", "", 9);
+	ATF_CHECK(said("guest speaks VMBus 4.0"));
+}
+
+FEATURE_TEST(auto_eoi, "contact and offers, with interrupts that end "
+    "themselves", "core.enlighten")
+{
+	checks("autoeoi", "-o hyperv.autoeoi=yes", 10);
+	ATF_CHECK(said("guest speaks VMBus 4.0"));
+}
+
+FEATURE_TEST(timers, "synthetic timers: direct and by message", "core.time")
+{
+	checks("timers", "", 13);
+}
+
+TEST(no_timers, "timers that are not offered do not exist")
+{
+	need_kvm();
+	(void)hvk_run_for("--kernel " GUEST " --cmdline timers --memory 64M "
+	    "--cpus 1 -o kvm.synic=user -o kvm.stimers=no", 2);
+	slurp("out.txt");
+	ATF_CHECK(said("bad periodic"));
+}
+
+TEST(flood, "messages without end and without sense; then the bus answers")
+{
+	checks("flood", "", 9);
+	ATF_CHECK(said("more of these are only counted"));
+}
+
+FEATURE_TEST(gap, "there is no memory in the MMIO gap and none beyond memory",
+    "core.mmiogap")
+{
+	checks("nothing", "--mmio-gap 1G", 4);
+	/* The same address is memory when the gap begins above it. */
+	ATF_CHECK_EQ(0, hvk_run("--kernel " GUEST " --cmdline nothing "
+	    "--memory 3400M --mmio-gap 512M --cpus 1"));
+	ATF_CHECK(said("bad no-memory\n"));
+}
+
+FEATURE_TEST(crash, "the guest's last words are kept; a text outside memory is "
+    "none", "core.crash")
+{
+	checks("crash", "", 2);
+	ATF_CHECK(said("the guest reports a crash: kernel panic: on purpose "
+	    "(0x1111 "));
+	ATF_CHECK(said("the guest reports a crash: no text"));
+}
+
+TEST(reset, "a reset starts again, or ends with status 4; a triple fault ends "
+    "with 3")
+{
+	need_kvm();
+	ATF_CHECK_EQ(4, hvk_run("--kernel " GUEST " --cmdline Reset --memory "
+	    "64M --cpus 1 -o kvm.synic=user -o reboot=no"));
+	ATF_CHECK(said("the guest was reset; it is not started again"));
+	ATF_CHECK_EQ(3, hvk_run("--kernel " GUEST " --cmdline Triple --memory "
+	    "64M --cpus 1 -o kvm.synic=user"));
+	ATF_CHECK(said("triple fault of processor 0"));
+	(void)hvk_run_for("--kernel " GUEST " --cmdline Reset --memory 64M "
+	    "--cpus 1 -o kvm.synic=user", 2);
+	ATF_CHECK(said("the guest was reset; it starts again"));
+}
+
+TEST(stop, "a guest that does not listen is stopped")
+{
+	need_kvm();
+	ATF_CHECK_EQ(0, hvk_run_for("--kernel " GUEST " --cmdline Loop "
+	    "--memory 64M --cpus 2 -o kvm.synic=user", 1));
+	ATF_CHECK(said("the guest does not listen to its power button"));
+}
+
+TEST(console, "the serial port takes input that is no terminal's")
+{
+	need_kvm();
+	ATF_CHECK_EQ(0, system("(sleep 1; echo 'typed in.') | timeout 60 " HVK
+	    " run --dir $PWD/vm --kernel " GUEST " --cmdline echo --memory "
+	    "64M --cpus 1 -o kvm.synic=user >out.txt"));
+	slurp("out.txt");
+	ATF_CHECK(said("ready\ntyped in.\ndone\n"));
+	ATF_CHECK_EQ(0, access("vm/console.log", R_OK));
+	slurp("vm/console.log");
+	ATF_CHECK(said("ready\ntyped in.\ndone\n"));
+}
+
+TEST(gen2, "the profile without the old devices")
+{
+	checks("hypercalls", "--gen2", 11);
+}
+
+static void
+refused(const char *args, const char *why)
+{
+	ATF_CHECK_EQ(1, hvk_run(args));
+	ATF_CHECK_MSG(said(why), "not said: %s", why);
+}
+
+TEST(bad_kernels, "a file that is no kernel is refused in one line")
+{
+	need_kvm();
+	ATF_REQUIRE_EQ(0, system("echo hello >text; : >empty; mkdir folder; "
+	    "head -c 200 " GUEST " >cut"));
+	refused("--kernel text", "text");
+	refused("--kernel empty", "empty");
+	refused("--kernel folder", "folder");
+	refused("--kernel cut", "cut");
+	refused("--kernel nowhere", "nowhere");
+	refused("--kernel " HVK, HVK);
+	ATF_CHECK(!said("signal"));
+}
+
+TEST(bad_keys, "what the engine cannot do is said before anything runs")
+{
+	need_kvm();
+	ATF_CHECK_EQ(2, hvk_run("--kernel " GUEST " -o kvm.synic=maybe"));
+	ATF_CHECK(said("kvm.synic: 'maybe' is not a value for it; give "
+	    "auto|kernel|user"));
+	refused("--kernel " GUEST " --mmio-gap 1K", "the gap is at least 64M");
+	refused("--kernel " GUEST " --mmio-gap 64M@1G", "ends at 4G");
+	refused("--kernel " GUEST " --mmio-gap x", "neither SIZE nor");
+	refused("-o engine=kvm", "needs a kernel; give --kernel FILE");
+}
+
+ATF_TP_ADD_TCS(tp)
+{
+	ATF_TP_ADD_TC(tp, registers);
+	ATF_TP_ADD_TC(tp, hypercalls);
+	ATF_TP_ADD_TC(tp, messages);
+	ATF_TP_ADD_TC(tp, auto_eoi);
+	ATF_TP_ADD_TC(tp, timers);
+	ATF_TP_ADD_TC(tp, no_timers);
+	ATF_TP_ADD_TC(tp, flood);
+	ATF_TP_ADD_TC(tp, gap);
+	ATF_TP_ADD_TC(tp, crash);
+	ATF_TP_ADD_TC(tp, reset);
+	ATF_TP_ADD_TC(tp, stop);
+	ATF_TP_ADD_TC(tp, console);
+	ATF_TP_ADD_TC(tp, gen2);
+	ATF_TP_ADD_TC(tp, bad_kernels);
+	ATF_TP_ADD_TC(tp, bad_keys);
+	return (atf_no_error());
+}
