@@ -54,7 +54,8 @@ ctl_help(void)
 	    "  inject TARGET FAULT [count=N] [ms=N]   break N answers (0: all)\n"
 	    "  inject off                 stop breaking things\n"
 	    "  trace on FILE, trace off   write control messages to FILE\n"
-	    "  nmi                        send a non-maskable interrupt\n");
+	    "  nmi                        send a non-maskable interrupt\n"
+	    "  reset                      reset the machine (engine kvm)\n");
 	ctl_services_help();
 	printf("\nTARGET is a device (scsi0), control (the bus itself) or all. FAULT "
 	    "is drop, delay,\nshort, hostile or silence. Disk commands take "
@@ -206,7 +207,7 @@ static int
 make_request(json_t *req, int argc, char **argv)
 {
 	static const char *const plain[] = { "info", "channels", "stat",
-	    "nmi" };
+	    "nmi", "reset" };
 	size_t i;
 
 	json_object_set_new(req, "cmd", json_string(argv[0]));

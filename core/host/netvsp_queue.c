@@ -134,6 +134,7 @@ hvk_netvsp_queue_close(struct hvk_netvsp_queue *q, uint64_t *txid,
 	q->sent++;
 	if (!q->control)
 		q->frames += q->nranges;
+	q->nranges = 0;
 	return (HVK_OK);
 }
 

@@ -372,6 +372,11 @@ hvk_server_post(struct hvk_server *s, const struct hvk_server_post *post)
 	s->messages_in++;
 	s->refused.message = type;
 	reason = admit(s, type, post->len, post->trusted);
+	/* Linux forgets its channels only after UNLOAD: so be it. */
+	if ((reason == HVK_REFUSE_NOT_CONNECTED ||
+	    reason == HVK_REFUSE_DISCONNECTING) &&
+	    type == HVK_MSG_RELID_RELEASED)
+		return (HVK_OK);
 	if (reason != HVK_REFUSE_NONE)
 		return (server_refuse(s, reason, 0, post->len));
 	if (type == HVK_MSG_INITIATE_CONTACT)

@@ -386,6 +386,27 @@ next_reserved(struct env *e, uint32_t type, uint32_t vp)
 	return (&e->out);
 }
 
+TEST(released_after_unload, "a guest may forget its channels after UNLOAD")
+{
+	struct env e;
+
+	env_init(&e);
+	(void)env_offer(&e, 1);
+	env_connect(&e, HVK_VERSION_5_3, 0);
+	ATF_CHECK_EQ(1, env_offers(&e));
+	ATF_CHECK_EQ(HVK_OK, env_plain(&e, HVK_MSG_UNLOAD));
+	env_answer(&e);
+	(void)env_take(&e, HVK_MSG_UNLOAD_RESPONSE);
+	ATF_CHECK_EQ(HVK_OK, env_words(&e, HVK_MSG_RELID_RELEASED, 1, 0, 12));
+	ATF_CHECK_EQ(0, hvk_server_refusals(e.s, HVK_REFUSE_NOT_CONNECTED));
+	/* Anything else is still refused. */
+	ATF_CHECK_EQ(HVK_REJECT, env_words(&e, HVK_MSG_CLOSE, 1, 0, 12));
+	env_refused(&e, HVK_REFUSE_NOT_CONNECTED);
+	/* It changed nothing: the next connection has the channel. */
+	env_connect(&e, HVK_VERSION_5_3, 0);
+	ATF_CHECK_EQ(1, env_offers(&e));
+}
+
 TEST(reserved_channels, "they outlive unload and have answers of their own")
 {
 	struct env e;
@@ -963,6 +984,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, hot_add);
 	ATF_TP_ADD_TC(tp, modify_connection);
 	ATF_TP_ADD_TC(tp, modify_connection_unsupported);
+	ATF_TP_ADD_TC(tp, released_after_unload);
 	ATF_TP_ADD_TC(tp, reserved_channels);
 	ATF_TP_ADD_TC(tp, reserved_channel_close_response_after_unload);
 	ATF_TP_ADD_TC(tp, disconnected_reset);

@@ -31,9 +31,8 @@ static void
 enlighten(struct kvm_machine *m, struct vmm_enlighten *e)
 {
 
-	(void)m;
 	e->apic_hz = 1000000000u;	/* KVM's */
-	e->stimers = false;		/* the model's: KVM runs them */
+	e->stimers = m->conf.stimers;	/* KVM runs them, we only say so */
 	e->apic_msrs = true;
 	e->vp_runtime = true;
 	e->processor_calls = true;
@@ -147,6 +146,19 @@ owner(struct kvm_machine *m, uint32_t cpu)
 	return (false);
 }
 
+/* KVM counts from its own clock of the machine. */
+static uint64_t
+reference(struct kvm_machine *m)
+{
+	struct kvm_clock_data c = { 0 };
+
+	pthread_mutex_lock(&m->vm_lock);
+	if (m->vm_fd >= 0)
+		(void)ioctl(m->vm_fd, KVM_GET_CLOCK, &c);
+	pthread_mutex_unlock(&m->vm_lock);
+	return (c.clock / 100);
+}
+
 /* KVM kept what the guest is; the model's hypercalls need to know. */
 static void
 learn_os(struct kvm_vcpu *v)
@@ -158,11 +170,28 @@ learn_os(struct kvm_vcpu *v)
 	vmm_bus_mirror_os(v->m->bus, id, page);
 }
 
+static uint64_t
+hypercall(struct kvm_vcpu *v, const struct kvm_hyperv_exit *h)
+{
+	uint64_t control = h->u.hcall.input, result;
+
+	/* KVM has fetched the parameter of a slow one already. */
+	if ((control & HVK_HC_CODE_MASK) == HVK_HC_SIGNAL_EVENT)
+		control |= HVK_HC_FAST;
+	result = vmm_bus_hypercall(v->m->bus, v->index, control,
+	    h->u.hcall.params[0], h->u.hcall.params[1]);
+	if ((result & HVK_HC_STATUS_MASK) != HVK_HV_ACCESS_DENIED)
+		return (result);
+	/* The model has not heard yet what KVM has checked: before SynIC. */
+	learn_os(v);
+	return (vmm_bus_hypercall(v->m->bus, v->index, control,
+	    h->u.hcall.params[0], h->u.hcall.params[1]));
+}
+
 static bool
 accel_exit(struct kvm_vcpu *v)
 {
 	struct kvm_hyperv_exit *h = &v->run->hyperv;
-	uint64_t control;
 
 	if (v->run->exit_reason != KVM_EXIT_HYPERV)
 		return (false);
@@ -173,12 +202,7 @@ accel_exit(struct kvm_vcpu *v)
 		    h->u.synic.evt_page, h->u.synic.msg_page);
 		break;
 	case KVM_EXIT_HYPERV_HCALL:
-		control = h->u.hcall.input;
-		/* KVM has fetched the parameter of a slow one already. */
-		if ((control & HVK_HC_CODE_MASK) == HVK_HC_SIGNAL_EVENT)
-			control |= HVK_HC_FAST;
-		h->u.hcall.result = vmm_bus_hypercall(v->m->bus, v->index,
-		    control, h->u.hcall.params[0], h->u.hcall.params[1]);
+		h->u.hcall.result = hypercall(v, h);
 		break;
 	default:
 		break;
@@ -194,5 +218,6 @@ const struct kvm_accel kvm_accel_kernel = {
 	.interrupt = interrupt,
 	.doorbell = doorbell,
 	.owner = owner,
+	.reference = reference,
 	.exit = accel_exit,
 };

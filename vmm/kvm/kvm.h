@@ -80,6 +80,8 @@ struct kvm_accel {
 	/* May be NULL: see struct vmm_machine_ops. */
 	bool		(*owner)(struct kvm_machine *, uint32_t cpu);
 	void		(*hypercall_page)(struct kvm_machine *, uint64_t gpa);
+	/* The reference counter, where it is not the bus's; may be NULL. */
+	uint64_t	(*reference)(struct kvm_machine *);
 	/* Before each run, on the processor's thread; may be NULL. */
 	void		(*before)(struct kvm_vcpu *);
 	/* An exit that is the accelerator's alone: true if it was. */

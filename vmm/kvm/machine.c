@@ -155,6 +155,14 @@ op_hypercall_page(void *arg, uint64_t gpa)
 		m->accel->hypercall_page(m, gpa);
 }
 
+static uint64_t
+op_reference(void *arg)
+{
+	struct kvm_machine *m = arg;
+
+	return (m->accel->reference(m));
+}
+
 static void
 op_reset(void *arg)
 {
@@ -168,6 +176,16 @@ static const struct vmm_machine_ops machine_ops = {
 	.owner = op_owner,
 	.hypercall_page = op_hypercall_page,
 	.reset = op_reset,
+};
+
+/* The same, where the reference counter is KVM's. */
+static const struct vmm_machine_ops machine_ops_clock = {
+	.interrupt = op_interrupt,
+	.doorbell = op_doorbell,
+	.owner = op_owner,
+	.hypercall_page = op_hypercall_page,
+	.reset = op_reset,
+	.reference = op_reference,
 };
 
 /* ---- the virtual machine */
@@ -433,7 +451,8 @@ fill_machine(struct kvm_machine *m)
 {
 	int khz;
 
-	m->machine.ops = &machine_ops;
+	m->machine.ops = m->accel->reference != NULL ? &machine_ops_clock :
+	    &machine_ops;
 	m->machine.arg = m;
 	m->machine.mem = &m->mem;
 	m->machine.ncpus = m->conf.ncpus;

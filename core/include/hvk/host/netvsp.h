@@ -325,12 +325,12 @@ struct hvk_netvsp_queue {
 	uint16_t	free_packet;
 	uint16_t	open;		/* packet being filled */
 	uint16_t	held;		/* slot given out by queue_slot() */
-	uint32_t	nranges;
-	uint32_t	max_ranges;
 	bool		control;
-	struct hvk_xfer_range range[HVK_NVSP_RANGES_RSC];
 
 	/* to be read */
+	struct hvk_xfer_range range[HVK_NVSP_RANGES_RSC];
+	uint32_t	nranges;	/* of the packet being filled */
+	uint32_t	max_ranges;
 	uint32_t	slots_free;
 	uint32_t	busy;		/* packets with the guest */
 
