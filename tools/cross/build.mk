@@ -57,3 +57,9 @@ modules-$(1): cross-headers
 	    '$$(SAN)' $$(MODULES_OUT) $$(FBSD_VERSION) $$(MODULE_DIRS)
 endef
 $(foreach a,$(MODULE_ARCHES),$(eval $(call module_rules,$(a))))
+
+# The daemons for FreeBSD: build/daemons-freebsd/{amd64,arm64}.
+.PHONY: daemons-freebsd
+daemons-freebsd:
+	@tools/deps.sh zig
+	@tools/cross/daemons.sh $(B)/daemons-freebsd

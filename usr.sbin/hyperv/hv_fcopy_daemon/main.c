@@ -119,8 +119,10 @@ main(int argc, char **argv)
 		default:
 			usage();
 		}
-	open_places(&ps, argc - optind, argv + optind);
 	umask(022);
+	/* What is half-written there is ours only while nobody else runs. */
+	service_take(&s);
+	open_places(&ps, argc - optind, argv + optind);
 	service_start(&s);
 	copy_init(&c, &ps);
 	if (device_open(&d, path) != 0) {

@@ -93,9 +93,6 @@ open_all(struct kvp *k, struct device *d, const struct service *s,
 	char *args[8];
 	int error, n;
 
-	error = pools_open(&k->pools, p->pools);
-	if (error != 0)
-		errx(1, "%s: %s", p->pools, strerror(error));
 	n = 0;
 	args[n++] = (char *)(uintptr_t)p->helper;
 	if (s->debug)
@@ -130,7 +127,7 @@ main(int argc, char **argv)
 	    NULL, NULL, HV_LIBEXEC "/hv_netconf" };
 	struct kvp k;
 	struct device d;
-	int ch, status;
+	int ch, error, status;
 
 	while ((ch = getopt(argc, argv, "D:df:k:nP:R:x:")) != -1)
 		switch (ch) {
@@ -164,6 +161,10 @@ main(int argc, char **argv)
 		}
 	if (optind != argc)
 		usage();
+	service_take(&s);
+	error = pools_open(&k.pools, p.pools);
+	if (error != 0)
+		errx(1, "%s: %s", p.pools, strerror(error));
 	service_start(&s);
 	open_all(&k, &d, &s, &p);
 	if (!sandbox_limit(d.fd, d.remote ? SANDBOX_SOCKET : SANDBOX_DEVICE) ||

@@ -29,7 +29,7 @@
 #include "freezer.h"
 #include "log.h"
 
-#define	FREEZE_FS	_IOW('U', 1, struct fsid)
+#define	FREEZE_FS	_IOW('U', 1, struct fs_id)
 #define	MAX_FD		1024		/* the daemon has a handful */
 #define	END_TRIES	200		/* 10 ms apart */
 
@@ -63,7 +63,7 @@ static void
 suspend_all(const struct mounts *m, const char *path, struct report *r)
 {
 	static struct device held[FREEZER_MAX];
-	struct fsid id;
+	struct fs_id id;
 	int i;
 
 	r->error = 0;

@@ -269,6 +269,7 @@ main(int argc, char **argv)
 		}
 	if (optind != argc)
 		usage();
+	service_take(&s);
 	service_start(&s);
 	if (device_open(&d, path) != 0) {
 		log_msg(LOG_ERR, "%s: %s", path, strerror(errno));

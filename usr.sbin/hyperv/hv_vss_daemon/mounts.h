@@ -16,7 +16,7 @@
 #define	MOUNTS_MAX	256
 #define	MOUNT_PATH	256
 
-struct fsid {
+struct fs_id {
 	int32_t	val[2];
 };
 
@@ -29,7 +29,7 @@ enum mount_kind {
 
 struct mount_entry {
 	enum mount_kind	kind;
-	struct fsid	fsid;
+	struct fs_id	fsid;
 	char		type[16];
 	char		path[MOUNT_PATH];
 };

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -47,6 +48,8 @@ sandbox_limit(int fd, enum sandbox_use use)
 bool
 sandbox_enter(void)
 {
+	/* syslog(3) writes the local time, whose rules are in a file. */
+	tzset();
 	if (cap_enter() == 0)
 		return (true);
 	log_msg(LOG_WARNING, "no sandbox: %s", strerror(errno));

@@ -8,6 +8,7 @@
  * There is no program to run and no socket to make among them.
  */
 
+#include <errno.h>
 #include <seccomp.h>
 #include <string.h>
 
@@ -59,6 +60,10 @@ sandbox_enter(void)
 		if (error == 0)
 			error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
 			    allowed[i], 0);
+	/* syslog(3) tries to connect again when nobody listens: it may fail. */
+	if (error == 0)
+		error = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
+		    SCMP_SYS(socket), 0);
 	if (error == 0)
 		error = seccomp_load(ctx);
 	seccomp_release(ctx);

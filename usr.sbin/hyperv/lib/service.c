@@ -34,8 +34,8 @@ on_signal(int sig)
 }
 
 /* The lock says who is running, not the number in the file. */
-static void
-pidfile_take(struct service *s)
+void
+service_take(struct service *s)
 {
 	char other[16];
 	ssize_t n;
@@ -73,7 +73,6 @@ service_start(struct service *s)
 	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP };
 	size_t i;
 
-	pidfile_take(s);
 	if (!s->foreground && daemon(0, 0) != 0)
 		err(1, "daemon");
 	pidfile_write(s);

@@ -21,9 +21,11 @@ struct service {
 	int		stop;		/* readable once it should end */
 };
 
+/* Takes the pid file, or exits: another has it. */
+void	service_take(struct service *);
 /*
- * Takes the pid file (exits if another has it), detaches unless in the
- * foreground, opens the log, catches SIGTERM, SIGINT and SIGHUP.
+ * After that: detaches unless in the foreground, opens the log, catches
+ * SIGTERM, SIGINT and SIGHUP.
  */
 void	service_start(struct service *);
 /* Removes the pid file. */

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# A stand-in for FreeBSD's bsd.prog.mk: PROG from SRCS with CFLAGS and LIBADD,
+# for TRIPLE, by the compiler in CC.  Nothing is installed.
+
+.if exists(${.CURDIR}/../Makefile.inc)
+.include "${.CURDIR}/../Makefile.inc"
+.endif
+
+CFLAGS+= -target ${TRIPLE} -std=c11 -O2 -Wall -Wextra -Werror
+CFLAGS+= -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
+CFLAGS+= -Wno-address-of-packed-member
+OBJS=	${SRCS:.c=.o}
+
+all: ${PROG}
+
+.SUFFIXES: .c .o
+.c.o:
+	${CC} ${CFLAGS} -c -o ${.TARGET} ${.IMPSRC}
+
+${PROG}: ${OBJS}
+	${CC} -target ${TRIPLE} -o ${.TARGET} ${OBJS} ${LIBADD:@l@-l${l}@}

@@ -1,0 +1,55 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The hvkit authors
+ *
+ * bus.h: the devices of vmbus(4) as the sysctl tree shows them.
+ */
+
+#ifndef LSVMBUS_BUS_H
+#define	LSVMBUS_BUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define	BUS_GUID	40
+
+struct bus_ring {
+	bool		known;
+	uint64_t	interrupts;
+	uint32_t	read, write, mask, pending, features, used, room;
+};
+
+struct bus_channel {
+	int		sub;		/* -1: the primary channel */
+	uint32_t	id;
+	int		cpu;
+	bool		monitor;
+	struct bus_ring	rx, tx;
+};
+
+struct bus_device {
+	char		name[40];	/* "storvsc0" */
+	char		desc[80];
+	char		parent[32];
+	char		class[BUS_GUID], instance[BUS_GUID];
+	int		nchannels;
+	struct bus_channel *channels;
+};
+
+struct bus {
+	char		version[16];
+	int		count;
+	struct bus_device *devices;	/* in the order of their channels */
+};
+
+/* 0, or an errno; ENOENT: there is no vmbus. */
+int	bus_read(struct bus *);
+void	bus_free(struct bus *);
+/* What a class is, or "unknown". */
+const char *bus_class_name(const char *guid);
+
+void	show_text(const struct bus *, int verbose);
+void	show_json(const struct bus *);
+
+#endif
