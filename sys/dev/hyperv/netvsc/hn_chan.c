@@ -353,8 +353,11 @@ hn_mtu_step(struct hn_softc *sc, enum hvk_netvsc_mtu_step step, uint32_t mtu)
 		hn_quiet(sc);
 		return (!sc->sc_failed);
 	case HVK_NETVSC_MTU_CLOSE:
-		if (sc->sc_up)
+		/* One that came up with another MTU than ours is halted now. */
+		if (sc->sc_up) {
+			hn_nvs_halt(sc);
 			hn_close(sc);
+		}
 		return (!sc->sc_held);
 	case HVK_NETVSC_MTU_OPEN:
 		return (hn_open_primary(sc) == 0);
