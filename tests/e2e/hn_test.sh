@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# The network through the whole stack: two network namespaces that meet only by
+# hn(4) in kldrun and the host's adapter.  The guest's side, hn0, is the tap
+# hvkg0 in the namespace hvkhn-a; the host's is the tap hvkh0 in hvkhn-b.  What
+# is sent comes from programs of other projects (ping, iperf3, tcpdump) and from
+# one of our own that compares every byte.
+
+FRAMES=$top/build/tests/net/frames
+a=hvkhn-a b=hvkhn-b
+
+net_clean() {
+	for ns in $a $b; do
+		ip netns pids $ns 2>/dev/null | xargs -r kill -9 2>/dev/null || true
+		ip netns del $ns 2>/dev/null || true
+	done
+}
+
+# net_start VM [option...]: a guest with one adapter between the namespaces
+net_start() {
+	[ "$(id -u)" = 0 ] || atf_skip "needs root, for network namespaces"
+	[ -c /dev/net/tun ] || atf_skip "needs /dev/net/tun"
+	net_clean
+	ip netns add $a 2>netns.err || atf_skip "no network namespaces: $(cat netns.err)"
+	ip netns add $b
+	vm_launch "$@" --env kldrun.tap.hn0=hvkg0,netns=$a \
+	    -o net.0.backend=tap -o net.0.ifname=hvkh0 -o net.0.netns=$b \
+	    -o net.0.mtu=9202
+	net_wait "$1"
+}
+
+net_wait() {
+	wait_for 60 "hn0" net_there "$1" || { vm_report "$1"; atf_fail "no hn0"; }
+	net_configure
+	wait_for 20 "the first answer" ping_ok 10.77.0.2 ||
+	    { vm_report "$1"; ifconfig_ "$1"; atf_fail "nothing goes through hn0"; }
+}
+
+net_there() {
+	ip -n $a link show hvkg0 && ip -n $b link show hvkh0 &&
+	    ifconfig_ "$1" hn0 | grep 'status: active'
+}
+
+net_configure() {
+	ip -n $a addr replace 10.77.0.1/24 dev hvkg0
+	ip -n $b addr replace 10.77.0.2/24 dev hvkh0
+	ip -n $a addr replace fd77::1/64 dev hvkg0 nodad
+	ip -n $b addr replace fd77::2/64 dev hvkh0 nodad
+	ip -n $b link set hvkh0 mtu 9202 up
+	ip -n $a link set hvkg0 up
+}
+
+net_stop() {
+	vm_stop "$1"
+	net_clean
+}
+
+ping_ok() { ip netns exec $a ping -c 1 -W 1 "$1"; }
+
+# sweep ADDRESS BYTES...: an answer to each size, none in pieces
+sweep() {
+	_to=$1
+	shift
+	for _size; do
+		ip netns exec $a ping -q -c 1 -W 5 -M do -s $_size $_to >ping.out 2>&1 ||
+		    { cat ping.out; atf_fail "no answer to $_size bytes from $_to"; }
+	done
+}
+
+ifconfig_() {
+	_vm=$1
+	shift
+	timeout 60 "$KLDRUN" --dir "$_vm" ifconfig "$@"
+}
+
+# check COMMAND...: functions of ours too, which atf_check cannot run
+check() {
+	"$@" >check.out 2>&1 || { cat check.out; atf_fail "failed: $*"; }
+}
+
+# shows PATTERN COMMAND...
+shows() {
+	_pattern=$1
+	shift
+	"$@" >shows.out 2>&1 || true
+	grep -q -e "$_pattern" shows.out ||
+	    { cat shows.out; atf_fail "no '$_pattern' from: $*"; }
+}
+
+# hn VM NAME: the value of dev.hn.0.NAME
+hn() { guest_sysctl "$1" "dev.hn.0.$2" | sed 's/^[^:]*: //'; }
+
+# frames VM option...: both ways, byte for byte; its last line
+frames() {
+	_vm=$1
+	shift
+	"$FRAMES" "$@" $a hvkg0 $b hvkh0 >frames.out 2>&1 || {
+		cat frames.out
+		vm_report "$_vm"
+		ifconfig_ "$_vm" hn0
+		atf_fail "frames $*"
+	}
+	cat frames.out
+}
+
+# server: iperf3 in the namespace behind the host, until net_clean
+server() {
+	ip netns exec $b iperf3 -s >server.log 2>&1 &
+	wait_for 10 "iperf3" ip netns exec $b sh -c 'ss -ltn | grep -q :5201'
+}
+
+# rate ADDRESS option...: bit/s that arrived
+rate() {
+	_to=$1
+	shift
+	timeout 60 ip netns exec $a iperf3 -c $_to -t 2 -J "$@" >iperf.json 2>iperf.err ||
+	    { cat iperf.err iperf.json; atf_fail "iperf3 -c $_to $*"; }
+	jq '.end | (.sum_received // .sum).bits_per_second | floor' iperf.json
+}
+
+# gbit RATE
+gbit() { awk -v r="$1" 'BEGIN { printf "%.1f Gbit/s", r / 1e9 }'; }
+
+new_case basic "ping of all sizes, iperf3 both ways, frames compared byte for byte" \
+    "net.basic"
+basic_body() {
+	net_start vm --cpus 2
+	sweep 10.77.0.2 $(seq 0 37 1472) 1471 1472
+	sweep fd77::2 $(seq 0 61 1452) 1452
+	server
+	out=$(rate 10.77.0.2)
+	in=$(rate 10.77.0.2 -R)
+	for address in 10.77.0.2 fd77::2; do
+		rate $address -P 4
+		rate $address -P 4 -R
+		rate $address -u -b 20M -l 1400
+		rate $address -u -b 20M -l 1400 -R
+	done
+	# The same seed shows a mistake again.
+	frames vm -s "${SEED:-1}" -n 20000
+	compared=$(sed 's/ frames.*//' frames.out)
+	guest_sysctl vm dev.hn.0 >sysctl.out
+	atf_check -o match:'nvs_version: 393217' -o match:'ndis_version: 6.30' \
+	    -o match:'tx_stale: 0' -o match:'rx_rejected: 0' -o match:'rejected: 0' \
+	    cat sysctl.out
+	net_stop vm
+	echo "figure: net.basic TCP out $(gbit $out), in $(gbit $in); $compared frames compared"
+}
+
+new_case one_queue "a guest with one processor, and every transfer bounced"
+one_queue_body() {
+	net_start vm --cpus 1 -o bounce=yes
+	sweep 10.77.0.2 0 1000 1472
+	frames vm -s 2 -n 5000
+	server
+	rate 10.77.0.2 -P 2
+	rate 10.77.0.2 -P 2 -R
+	net_stop vm
+}
+
+new_case jumbo "the MTU changes under load, to 9000 and the host's largest, and back" \
+    "net.jumbo"
+jumbo_body() {
+	net_start vm
+	server
+	ip netns exec $a timeout 120 iperf3 -c 10.77.0.2 -t 12 -P 2 -J >load.json 2>load.err &
+	load=$!
+	for mtu in 9000 1500 9202 4000; do
+		check ifconfig_ vm hn0 mtu $mtu
+		sleep 1
+	done
+	# Larger than the host's: refused, and the old one works on.
+	shows 'Input/output error' ifconfig_ vm hn0 mtu 12000
+	shows 'mtu 4000' ifconfig_ vm hn0
+	atf_check test "$(hn vm mtu_rollbacks)" -eq 1
+	check wait $load
+	check ifconfig_ vm hn0 mtu 9000
+	sweep 10.77.0.2 8972 $(seq 0 499 8972)
+	sweep fd77::2 8952
+	frames vm -s 3 -n 5000 -m 9000
+	fast=$(rate 10.77.0.2)
+	check ifconfig_ vm hn0 mtu 9202
+	sweep 10.77.0.2 9174
+	# Linux in the guest's place sets it, too.
+	ip -n $a link set hvkg0 mtu 1500
+	wait_for 10 "the MTU of the tap" sh -c \
+	    "'$KLDRUN' --dir vm ifconfig hn0 | grep -q 'mtu 1500'"
+	sweep 10.77.0.2 1472
+	changes=$(hn vm mtu_changes)
+	net_stop vm
+	echo "figure: net.jumbo $changes changes under load, $(gbit $fast) at 9000"
+}
+
+new_case vlan "tags from 1 to 4094 beside and in the frame, several at once" "net.vlan"
+vlan_body() {
+	net_start vm
+	frames vm -s 4 -n 10000 -k vw
+	tagged=$(sed 's/ frames.*//' frames.out)
+	frames vm -s 5 -n 3000 -k pvuwtg
+	check ifconfig_ vm hn0 -vlanhwtag
+	frames vm -s 6 -n 3000 -k vw
+	check ifconfig_ vm hn0 vlanhwtag -vlanhwcsum
+	frames vm -s 7 -n 3000 -k vw
+	net_stop vm
+	echo "figure: net.vlan $tagged frames with tags 1 to 4094"
+}
+
+# switched VM WORD...: the same traffic with other offloads
+switched() {
+	_vm=$1
+	shift
+	check ifconfig_ $_vm hn0 "$@"
+	frames $_vm -s 8 -n 2000
+	rate 10.77.0.2
+	rate fd77::2 -R
+}
+
+new_case offload "checksums, TSO, LRO and RSC, each switched; tcpdump finds no bad checksum" \
+    "net.offload"
+offload_body() {
+	net_start vm
+	server
+	on=$(rate 10.77.0.2)
+	switched vm -txcsum -txcsum6
+	switched vm txcsum txcsum6 tso -rxcsum -rxcsum6
+	# Nobody has checked these for Linux, so every one must be good.
+	ip netns exec $a tcpdump -n -vv -i hvkg0 -w verify.pcap -c 4000 \
+	    'src host 10.77.0.2 or src host fd77::2' 2>/dev/null &
+	dump=$!
+	sleep 1
+	rate 10.77.0.2 -R
+	rate fd77::2 -R
+	rate 10.77.0.2 -u -b 20M -l 1400 -R
+	kill $dump 2>/dev/null || true
+	wait $dump || true
+	tcpdump -n -vv -r verify.pcap >verify.txt 2>/dev/null
+	checked=$(grep -c 'cksum.*(correct)\|udp sum ok' verify.txt)
+	atf_check test "$checked" -gt 100
+	atf_check -s exit:1 -o empty grep -E 'incorrect|bad udp|bad cksum' verify.txt
+	switched vm rxcsum rxcsum6 -tso
+	off=$(rate 10.77.0.2)
+	switched vm tso -lro
+	switched vm lro
+	check guest_sysctl vm dev.hn.0.rsc_switch=1
+	frames vm -s 9 -n 3000
+	atf_check test "$(hn vm rx.0.rsc_pkts)" -gt 0
+	atf_check test "$(hn vm lro_flushed)" -gt 0
+	atf_check test "$(hn vm csum_tcp)" -gt 0
+	net_stop vm
+	echo "figure: net.offload TCP $(gbit $on) with all on, $(gbit $off)" \
+	    "without TSO; $checked checksums verified"
+}
+
+new_case vrss "a queue for each of four processors, all used; the table is what is set" \
+    "net.vrss"
+vrss_body() {
+	net_start vm --cpus 4
+	shows '^4$' hn vm rx_ring_inuse
+	shows '^4$' hn vm tx_ring_inuse
+	server
+	rate 10.77.0.2 -P 16
+	rate 10.77.0.2 -P 16 -R
+	for i in 0 1 2 3; do
+		atf_check test "$(hn vm rx.$i.packets)" -gt 100
+		atf_check test "$(hn vm rx.$i.rss_pkts)" -gt 100
+		atf_check test "$(hn vm tx.$i.packets)" -gt 100
+	done
+	net_stop vm
+	echo "figure: net.vrss 4 queues, all used"
+}
+
+new_case filter "promiscuous, multicast and another address reach the host's filter"
+filter_body() {
+	net_start vm
+	shows '<UCAST,MCAST,BCAST>' hn vm rxfilter
+	ip -n $a link set hvkg0 promisc on
+	wait_for 10 "promiscuous" sh -c "'$KLDRUN' --dir vm sysctl dev.hn.0.rxfilter | grep PROMISC"
+	ip -n $a link set hvkg0 promisc off
+	wait_for 10 "no longer" sh -c "'$KLDRUN' --dir vm sysctl dev.hn.0.rxfilter | grep UCAST"
+	# A group that nobody joined stays outside; one that was joined comes in.
+	ip -n $b neigh replace 10.77.0.9 lladdr 01:00:5e:01:02:03 dev hvkh0
+	heard() {
+		ip netns exec $a timeout 4 tcpdump -n -p -c 3 -i hvkg0 \
+		    ether dst 01:00:5e:01:02:03 >heard.out 2>&1 &
+		_t=$!
+		sleep 1
+		ip netns exec $b ping -c 5 -i 0.2 -W 1 10.77.0.9 >/dev/null 2>&1
+		wait $_t
+		grep -c 'ICMP echo' heard.out
+	}
+	shows '^0$' heard
+	check ifconfig_ vm hn0 addm 01:00:5e:01:02:03
+	sleep 1
+	shows '^3$' heard
+	# Another address: frames to it arrive, the host knows it.
+	ip -n $a link set hvkg0 address 02:15:5d:00:00:42
+	wait_for 10 "the address" sh -c "'$KLDRUN' --dir vm ifconfig hn0 | grep 02:15:5d:00:00:42"
+	ip -n $b neigh flush dev hvkh0
+	wait_for 20 "an answer" ping_ok 10.77.0.2 || atf_fail "no answer after the change"
+	net_stop vm
+}
+
+new_case link "the cable is pulled and plugged in again, at another speed"
+link_body() {
+	net_start vm
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm nic link net0 down
+	wait_for 10 "no carrier" sh -c "ip -n $a link show hvkg0 | grep NO-CARRIER"
+	shows 'status: no carrier' ifconfig_ vm hn0
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm nic link net0 up 25000000000
+	wait_for 10 "carrier" sh -c "! ip -n $a link show hvkg0 | grep NO-CARRIER"
+	shows '25000Mb/s' ifconfig_ vm hn0
+	shows 'baudrate: 25000000000' ifconfig_ vm hn0
+	wait_for 20 "an answer" ping_ok 10.77.0.2 || atf_fail "no answer"
+	# A link that flaps as fast as it can be told to is no harm.
+	for i in $(seq 100); do
+		ctl vm nic link net0 down >/dev/null
+		ctl vm nic link net0 up >/dev/null
+	done
+	wait_for 20 "an answer" ping_ok 10.77.0.2 || atf_fail "no answer after flapping"
+	frames vm -n 1000
+	net_stop vm
+}
+
+new_case hotplug "an adapter is pulled out and plugged in under load" "net.hotplug"
+hotplug_body() {
+	net_start vm
+	server
+	rounds=${HN_ROUNDS:-5}
+	for i in $(seq $rounds); do
+		ip netns exec $a timeout 20 iperf3 -c 10.77.0.2 -t 20 -P 2 >load.log 2>&1 &
+		load=$!
+		sleep 0.5
+		atf_check -o ignore -e ignore "$HVK" ctl --dir vm nic remove net0
+		wait_for 30 "hn0 gone" sh -c "! '$KLDRUN' --dir vm ifconfig hn0" ||
+		    { vm_report vm; atf_fail "hn0 stayed in round $i"; }
+		kill $load 2>/dev/null || true
+		wait $load || true
+		atf_check -o ignore -e ignore "$HVK" ctl --dir vm nic add \
+		    tap:hvkh0,netns=$b,mtu=9202
+		net_wait vm
+		[ $((i % 10)) -ne 1 ] || frames vm -s $i -n 500
+	done
+	net_stop vm
+	echo "figure: net.hotplug $rounds rounds under load"
+}
+
+new_case busy_stop "the guest is stopped while frames come and go: nothing leaks"
+busy_stop_body() {
+	net_start vm
+	server
+	ip netns exec $a timeout 60 iperf3 -c 10.77.0.2 -t 60 -P 2 >out.log 2>&1 &
+	ip netns exec $b timeout 60 ping -f -w 30 10.77.0.1 >in.log 2>&1 &
+	sleep 2
+	net_stop vm
+}
+
+new_case asan "the modules under AddressSanitizer: frames, MTU, offloads, unplugged"
+asan_body() {
+	KLDRUN=$top/build/bin/kldrun-asan
+	MODULES=$top/build/modules-asan
+	net_start vm
+	frames vm -s 10 -n 4000
+	check ifconfig_ vm hn0 mtu 9000
+	frames vm -s 11 -n 1000 -m 9000
+	check ifconfig_ vm hn0 -txcsum -lro -vlanhwtag
+	frames vm -s 12 -n 1000
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm nic remove net0
+	wait_for 30 "hn0 gone" sh -c "! '$KLDRUN' --dir vm ifconfig hn0" ||
+	    { vm_report vm; atf_fail "hn0 stayed"; }
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm nic add \
+	    tap:hvkh0,netns=$b,mtu=9202
+	net_wait vm
+	frames vm -s 13 -n 1000
+	net_stop vm
+}
+
+atf_init_test_cases() { add_cases; }
