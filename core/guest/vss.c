@@ -286,13 +286,16 @@ hvk_vss_done(struct hvk_vss *v, enum hvk_vss_party p, uint64_t id, bool ok,
 
 	if (j == NULL || !j->given || j->id != id || party_of(j) != p) {
 		v->stale++;
-		/* A freeze that took too long, and succeeded after all. */
+		/*
+		 * A freeze that took too long and succeeded after all.  If it
+		 * did not, an earlier one may still hold: thawed all the same.
+		 */
 		if (id != 0 && id == v->late_id[p]) {
 			v->late_id[p] = 0;
-			v->frozen[p] = ok;
 			if (ok)
+				v->frozen[p] = true;
+			if (v->frozen[p])
 				thaw(v, now);
-			freeze_over(v);
 			advance(v);
 		}
 		return (HVK_REJECT);
@@ -325,6 +328,7 @@ hvk_vss_lost(struct hvk_vss *v, uint64_t now)
 	struct hvk_vss_job *j;
 	uint32_t i;
 
+	v->sent = NULL;
 	for (i = 0; i < HVK_VSS_JOBS; i++) {
 		j = &v->job[i];
 		if (!j->used)
