@@ -28,6 +28,7 @@
 #include "kvm.h"
 
 #define	CALL_PORT	0xe4u
+#define	SIGNAL_PORT	0xe5u
 #define	HV_MSRS		0x200u
 #define	MSI_ADDRESS	0xfee00000u
 #define	AGAIN_NS	100000
@@ -40,6 +41,27 @@
 
 /* out $CALL_PORT, %eax; ret: the same bytes in every mode. */
 static const uint8_t stub[] = { 0xe7, CALL_PORT, 0xc3 };
+
+/*
+ * For 64 bits: SIGNAL_EVENT, by far the most frequent call, writes its
+ * connection to a port of its own, where KVM itself wakes the channel's worker
+ * (ioeventfd).  Only for a connection without one does it exit.
+ */
+static const uint8_t stub64[] = {
+	0x48, 0x81, 0xf9, 0x5d, 0x00, 0x01, 0x00, /* cmp $0x1005d, %rcx */
+	0x75, 0x10,			/* jne 1f */
+	0x48, 0x89, 0xd0,		/* mov %rdx, %rax */
+	0x48, 0xc1, 0xe8, 0x20,		/* shr $32, %rax */
+	0x75, 0x07,			/* jne 1f */
+	0x89, 0xd0,			/* mov %edx, %eax */
+	0xe7, SIGNAL_PORT,		/* out %eax, $SIGNAL_PORT */
+	0x31, 0xc0,			/* xor %eax, %eax */
+	0xc3,				/* ret */
+	0xe7, CALL_PORT,		/* 1: out %eax, $CALL_PORT */
+	0xc3,				/* ret */
+};
+#define	STUB_OUT	0x14u
+#define	STUB_RET	0x18u
 
 static void
 enlighten(struct kvm_machine *m, struct vmm_enlighten *e)
@@ -86,23 +108,76 @@ interrupt(struct kvm_machine *m, const struct hvk_hv_irq *irq)
 	pthread_mutex_unlock(&m->vm_lock);
 }
 
-/* A signal comes as an exit, and the bus finds its channel. */
+static int
+ioeventfd(struct kvm_machine *m, uint32_t connection, int fd, uint32_t flags)
+{
+	struct kvm_ioeventfd e = {
+		.datamatch = connection,
+		.addr = SIGNAL_PORT,
+		.len = 4,
+		.fd = fd,
+		.flags = KVM_IOEVENTFD_FLAG_PIO |
+		    KVM_IOEVENTFD_FLAG_DATAMATCH | flags,
+	};
+
+	if (m->vm_fd < 0)
+		return (-EBADF);
+	return (ioctl(m->vm_fd, KVM_IOEVENTFD, &e) != 0 ? -errno : 0);
+}
+
+/* To take one away KVM wants to know its descriptor again. */
 static int
 doorbell(struct kvm_machine *m, uint32_t connection, int fd)
 {
+	struct kvm_bell *b, *free_one = NULL, *mine = NULL;
+	int error = -ENOENT;
+	uint32_t i;
 
-	(void)m;
-	(void)connection;
-	(void)fd;
-	return (-ENOSYS);
+	pthread_mutex_lock(&m->vm_lock);
+	for (i = 0; i < KVM_BELLS; i++) {
+		b = &m->bell[i];
+		if (b->used && b->connection == connection)
+			mine = b;
+		else if (!b->used && free_one == NULL)
+			free_one = b;
+	}
+	if (mine != NULL) {
+		error = ioeventfd(m, connection, mine->fd,
+		    KVM_IOEVENTFD_FLAG_DEASSIGN);
+		mine->used = false;
+		free_one = mine;
+	}
+	if (fd >= 0) {
+		/* Without one the signal exits, and the bus finds it. */
+		error = free_one == NULL ? -ENOSPC :
+		    ioeventfd(m, connection, fd, 0);
+		if (error == 0)
+			*free_one = (struct kvm_bell){ true, connection, fd };
+	}
+	pthread_mutex_unlock(&m->vm_lock);
+	return (error);
+}
+
+/* Whoever enables the page will call it in the mode it is in now. */
+static bool
+long_mode(void)
+{
+	struct kvm_sregs s;
+
+	return (kvm_self != NULL && ioctl(kvm_self->fd, KVM_GET_SREGS,
+	    &s) == 0 && (s.efer & EFER_LMA) != 0 && s.cs.l != 0);
 }
 
 static void
 hypercall_page(struct kvm_machine *m, uint64_t gpa)
 {
-	void *page = guest_mem_view(&m->mem, gpa, sizeof(stub));
+	void *page = guest_mem_view(&m->mem, gpa, VMM_PAGE);
 
-	if (page != NULL)
+	if (page == NULL)
+		return;
+	if (long_mode())
+		memcpy(page, stub64, sizeof(stub64));
+	else
 		memcpy(page, stub, sizeof(stub));
 }
 
@@ -182,17 +257,49 @@ before(struct kvm_vcpu *v)
 
 /* ---- hypercalls */
 
+static void
+full_call(struct kvm_vcpu *v, struct kvm_regs *r, const struct kvm_sregs *s)
+{
+	uint64_t control, input, output, result;
+
+	if ((s->efer & EFER_LMA) != 0 && s->cs.l != 0) {
+		r->rax = vmm_bus_hypercall(v->m->bus, v->index, r->rcx,
+		    r->rdx, r->r8);
+		return;
+	}
+	control = (r->rdx << 32) | (uint32_t)r->rax;
+	input = (r->rbx << 32) | (uint32_t)r->rcx;
+	output = (r->rdi << 32) | (uint32_t)r->rsi;
+	result = vmm_bus_hypercall(v->m->bus, v->index, control, input,
+	    output);
+	r->rdx = result >> 32;
+	r->rax = (uint32_t)result;
+}
+
+/* A signal that KVM did not take: its status, and over the stub's "xor". */
+static void
+signal_call(struct kvm_vcpu *v, struct kvm_regs *r)
+{
+	uint64_t offset = r->rip % VMM_PAGE;
+
+	/* KVM may or may not have gone on to the next instruction. */
+	if (offset != STUB_OUT && offset != STUB_OUT + 2)
+		return;
+	r->rax = vmm_bus_hypercall(v->m->bus, v->index, HVK_HC_SIGNAL_EVENT |
+	    HVK_HC_FAST, (uint32_t)r->rax, 0);
+	r->rip = r->rip - offset + STUB_RET;
+}
+
 static bool
 accel_exit(struct kvm_vcpu *v)
 {
 	struct kvm_run *run = v->run;
-	uint64_t control, input, output, result;
 	struct kvm_sregs s;
 	struct kvm_regs r;
-	bool wide;
 
-	if (run->exit_reason != KVM_EXIT_IO || run->io.port != CALL_PORT ||
-	    run->io.direction != KVM_EXIT_IO_OUT)
+	if (run->exit_reason != KVM_EXIT_IO ||
+	    (run->io.port != CALL_PORT && run->io.port != SIGNAL_PORT) ||
+	    run->io.direction != KVM_EXIT_IO_OUT || run->io.size != 4)
 		return (false);
 	if (ioctl(v->fd, KVM_GET_REGS, &r) != 0 ||
 	    ioctl(v->fd, KVM_GET_SREGS, &s) != 0)
@@ -200,24 +307,10 @@ accel_exit(struct kvm_vcpu *v)
 	/* Only a kernel calls; anybody else has written to an empty port. */
 	if (s.ss.dpl != 0)
 		return (true);
-	wide = (s.efer & EFER_LMA) != 0 && s.cs.l != 0;
-	if (wide) {
-		control = r.rcx;
-		input = r.rdx;
-		output = r.r8;
-	} else {
-		control = (r.rdx << 32) | (uint32_t)r.rax;
-		input = (r.rbx << 32) | (uint32_t)r.rcx;
-		output = (r.rdi << 32) | (uint32_t)r.rsi;
-	}
-	result = vmm_bus_hypercall(v->m->bus, v->index, control, input,
-	    output);
-	if (wide)
-		r.rax = result;
-	else {
-		r.rdx = result >> 32;
-		r.rax = (uint32_t)result;
-	}
+	if (run->io.port == CALL_PORT)
+		full_call(v, &r, &s);
+	else
+		signal_call(v, &r);
 	(void)ioctl(v->fd, KVM_SET_REGS, &r);
 	return (true);
 }

@@ -53,6 +53,14 @@ struct kvm_vcpu {
 	bool		has_timer;
 };
 
+/* Accelerator "user": a connection that KVM itself signals. */
+#define	KVM_BELLS	256u
+struct kvm_bell {
+	bool		used;
+	uint32_t	connection;
+	int		fd;
+};
+
 /* Why the machine ended, first cause wins. */
 enum kvm_end {
 	KVM_END_NONE,
@@ -111,6 +119,7 @@ struct kvm_machine {
 	int		sys_fd;
 	pthread_mutex_t	vm_lock;
 	int		vm_fd;
+	struct kvm_bell	bell[KVM_BELLS];	/* vm_lock */
 	size_t		run_size;
 	struct kvm_vcpu	vcpu[VMM_MAXCPU];
 

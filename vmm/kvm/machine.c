@@ -322,6 +322,7 @@ close_vm(struct kvm_machine *m)
 	if (m->vm_fd >= 0)
 		close(m->vm_fd);
 	m->vm_fd = -1;
+	memset(m->bell, 0, sizeof(m->bell));
 	pthread_mutex_unlock(&m->vm_lock);
 }
 
