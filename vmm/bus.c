@@ -147,6 +147,9 @@ static void
 contact(struct vmm_bus *bus, const struct hvk_server_event *ev)
 {
 
+	/* It is gone again: guests try versions one after the other. */
+	if (ev->contact.version == 0)
+		return;
 	bus->connected = true;
 	vmm_log("guest speaks VMBus %u.%u", ev->contact.version >> 16,
 	    ev->contact.version & 0xffff);
@@ -216,14 +219,38 @@ bus_wait(struct vmm_bus *bus)
 	pthread_cond_timedwait(&bus->wake, &bus->lock, &ts);
 }
 
+/* The guest's last words, in the run directory. */
+static void
+crash_file(const char *dir, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/crash.txt", dir);
+	f = fopen(path, "we");
+	if (f == NULL || fputs(text, f) == EOF)
+		vmm_log("cannot write %s: %s", path, strerror(errno));
+	if (f != NULL)
+		fclose(f);
+}
+
 static void *
 bus_main(void *arg)
 {
 	struct vmm_bus *bus = arg;
 	struct hvk_server_event ev;
+	char text[CRASH_MAX];
 
 	pthread_mutex_lock(&bus->lock);
-	while (!bus->quit) {
+	while (!bus->quit || bus->crash_due) {
+		if (bus->crash_due) {
+			bus->crash_due = false;
+			memcpy(text, bus->crash, sizeof(text));
+			pthread_mutex_unlock(&bus->lock);
+			crash_file(bus->conf.dir, text);
+			pthread_mutex_lock(&bus->lock);
+			continue;
+		}
 		bus->kicked = false;
 		if (bus->hold_until != 0 && bus->hold_until <= vmm_now_ns())
 			bus->hold_until = 0;
@@ -274,24 +301,6 @@ crash_line(const char *text, char *line, size_t len)
 	snprintf(line, len, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
-/* The guest's last words, in the run directory; true if they are there. */
-static bool
-crash_file(struct vmm_bus *bus, const char *text, size_t len)
-{
-	char path[128];
-	FILE *f;
-	bool ok;
-
-	if (bus->conf.dir == NULL || len == 0)
-		return (false);
-	snprintf(path, sizeof(path), "%s/crash.txt", bus->conf.dir);
-	f = fopen(path, "we");
-	if (f == NULL)
-		return (false);
-	ok = fwrite(text, 1, len, f) == len;
-	return (fclose(f) == 0 && ok);
-}
-
 static void
 crash_report(struct vmm_bus *bus)
 {
@@ -311,11 +320,16 @@ crash_report(struct vmm_bus *bus)
 		text[i] = (from[i] >= 0x20 && from[i] < 0x7f) ||
 		    from[i] == '\n' || from[i] == '\t' ? from[i] : '?';
 	text[len = i] = '\0';
-	kept = crash_file(bus, text, len);
 	crash_line(text, line, sizeof(line));
 	pthread_mutex_lock(&bus->lock);
-	memcpy(bus->crash, text, sizeof(bus->crash));
+	/* A later report without words does not take the first one's. */
+	if (len > 0 || !bus->crashed)
+		memcpy(bus->crash, text, sizeof(bus->crash));
 	bus->crashed = true;
+	/* The file is the bus thread's: a processor's opens none. */
+	kept = bus->conf.dir != NULL && len > 0;
+	bus->crash_due = bus->crash_due || kept;
+	bus_kick(bus);
 	pthread_mutex_unlock(&bus->lock);
 	vmm_log("the guest reports a crash: %s (%#llx %#llx %#llx)%s",
 	    *line != '\0' ? line : "no text", (unsigned long long)p[0],

@@ -106,6 +106,7 @@ struct vmm_bus {
 	_Atomic uint32_t hv_refused[HVK_HV_REFUSE_MAX];
 	char		crash[CRASH_MAX]; /* text of the guest's crash report */
 	bool		crashed;
+	bool		crash_due;	/* to be written to crash.txt */
 
 	/* Synthetic timers: see bus_machine.c. */
 	pthread_mutex_t	timer_lock;

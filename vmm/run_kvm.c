@@ -86,6 +86,7 @@ run_kvm_create(struct run *r, char *err, size_t errlen)
 		.synic = synic(r->opts),
 		.trust_tsc = vmm_opts_bool(r->opts, "kvm.tsc"),
 		.stimers = vmm_opts_bool(r->opts, "kvm.stimers"),
+		.jail = vmm_opts_bool(r->opts, "kvm.seccomp"),
 	};
 	int error;
 

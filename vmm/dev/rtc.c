@@ -115,6 +115,7 @@ dev_rtc_create(void)
 {
 	struct dev_rtc *r = calloc(1, sizeof(*r));
 
+	tzset();	/* no file is read later, by a processor's thread */
 	if (r != NULL)
 		pthread_mutex_init(&r->lock, NULL);
 	return (r);

@@ -108,6 +108,7 @@ struct kvm_config {
 	enum kvm_synic	synic;
 	bool		trust_tsc;	/* though it is not invariant */
 	bool		stimers;
+	bool		jail;		/* seccomp for the processors */
 };
 
 struct kvm_machine {
@@ -164,6 +165,9 @@ extern _Thread_local struct kvm_vcpu *kvm_self;
 void	*kvm_vcpu_main(void *);
 int	kvm_vcpu_entry(struct kvm_vcpu *, const struct boot_cpu *);
 int	kvm_get_msr(struct kvm_vcpu *, uint32_t msr, uint64_t *value);
+
+/* ---- jail.c: this thread's system calls, from now on.  0/-errno. */
+int	kvm_jail(void);
 
 /* ---- cpuid.c */
 /* Does the host's counter go on at one rate for ever? */

@@ -307,6 +307,8 @@ kvm_vcpu_main(void *arg)
 	sigemptyset(&set);
 	sigaddset(&set, KVM_KICK);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	if (m->conf.jail && kvm_jail() != 0 && v->index == 0)
+		vmm_log("seccomp is not to be had: the processors run without");
 	atomic_store(&v->running, true);
 	for (;;) {
 		/* In this order, or a request just made is slept through. */

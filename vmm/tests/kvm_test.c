@@ -182,6 +182,8 @@ FEATURE_TEST(crash, "the guest's last words are kept; a text outside memory is "
 	ATF_CHECK(said("the guest reports a crash: kernel panic: on purpose "
 	    "(0x1111 "));
 	ATF_CHECK(said("the guest reports a crash: no text"));
+	slurp("vm/crash.txt");
+	ATF_CHECK_STREQ("first line\nkernel panic: on purpose\n", out);
 }
 
 TEST(reset, "a reset starts again, or ends with status 4; a triple fault ends "
