@@ -345,6 +345,61 @@ hotplug_body() {
 	echo "figure: net.hotplug $rounds rounds under load"
 }
 
+# harm VM FAULT: a thousand times, with traffic that may suffer; then none
+harm() {
+	ctl "$1" inject net0 "$2" count=1000 ${3:-} >/dev/null
+	timeout 10 "$FRAMES" -n 3000 -s 3 $a hvkg0 $b hvkh0 >/dev/null 2>&1 || true
+	timeout 20 ip netns exec $a ping -q -f -c 100 -W 1 10.77.0.2 >/dev/null 2>&1 || true
+	ctl "$1" inject off >/dev/null
+	wait_for 20 "an answer" ping_ok 10.77.0.2 ||
+	    { vm_report "$1"; atf_fail "no answer after $2"; }
+	frames "$1" -n 500 -s 4
+}
+
+new_case hostile "answers and frames that are lies, too short, late or missing: no harm stays"
+hostile_body() {
+	net_start vm
+	for fault in hostile short drop; do
+		harm vm $fault
+	done
+	harm vm delay ms=5
+	guest_sysctl vm dev.hn.0 >sysctl.out
+	atf_check -o match:'tx_malformed: [1-9]' -o match:'rx_rejected: [1-9]' \
+	    -o match:'tx_stale: [1-9]' cat sysctl.out
+	check sleep 11
+	lines=$(grep -c 'messages that make no sense' vm/console.log)
+	atf_check test "$lines" -ge 1 -a "$lines" -le 20
+	net_stop vm
+}
+
+new_case silent "a host that falls silent: the interface is lost in time, and comes back"
+silent_body() {
+	net_start vm --env hw.hn.stall_ms=1500 --env hw.hn.request_ms=1500
+	ctl vm inject net0 silence >/dev/null
+	ping_ok 10.77.0.2 || true
+	timeout 10 "$FRAMES" -n 100 $a hvkg0 $b hvkh0 >/dev/null 2>&1 || true
+	wait_for 30 "the loss" grep -q 'hn0: the host has not finished a send' vm/console.log ||
+	    { vm_report vm; atf_fail "the silence was not noticed"; }
+	shows 'no carrier' ifconfig_ vm hn0
+	ctl vm inject off >/dev/null
+	check ctl vm nic remove net0
+	wait_for 30 "hn0 gone" sh -c "! '$KLDRUN' --dir vm ifconfig hn0" ||
+	    { vm_report vm; atf_fail "hn0 stayed"; }
+	check ctl vm nic add tap:hvkh0,netns=$b,mtu=9202
+	net_wait vm
+	# A change of the MTU that nobody answers.
+	ctl vm inject net0 silence >/dev/null
+	shows 'ifconfig: hn0: 4000' ifconfig_ vm hn0 mtu 4000
+	ctl vm inject off >/dev/null
+	check ctl vm nic remove net0
+	wait_for 30 "hn0 gone" sh -c "! '$KLDRUN' --dir vm ifconfig hn0" ||
+	    { vm_report vm; atf_fail "hn0 stayed"; }
+	check ctl vm nic add tap:hvkh0,netns=$b,mtu=9202
+	net_wait vm
+	frames vm -n 500
+	net_stop vm
+}
+
 new_case busy_stop "the guest is stopped while frames come and go: nothing leaks"
 busy_stop_body() {
 	net_start vm

@@ -70,6 +70,31 @@ hn_fail_task(void *arg, int pending __unused)
 	sx_xunlock(&sc->sc_cfg);
 }
 
+/* What the host says that makes no sense is told, but not each time. */
+static void
+hn_report(struct hn_softc *sc, uint64_t now)
+{
+	const struct hn_ring *r;
+	uint64_t n;
+	int i;
+
+	n = sc->sc_nv.rejected + sc->sc_nothing;
+	for (i = 0; i < sc->sc_nrings; i++) {
+		r = &sc->sc_ring[i];
+		n += r->r_rx.rejected + r->r_rx.broken + r->r_tx.unknown +
+		    r->r_tx.stale + r->r_tx.malformed;
+	}
+	/* Counters start anew with the channels. */
+	if (n <= sc->sc_nonsense || now < sc->sc_report_at) {
+		sc->sc_nonsense = MIN(n, sc->sc_nonsense);
+		return;
+	}
+	device_printf(sc->sc_dev, "the host sent %ju messages that make no "
+	    "sense; they are skipped\n", (uintmax_t)(n - sc->sc_nonsense));
+	sc->sc_nonsense = n;
+	sc->sc_report_at = now + HN_REPORT_MS;
+}
+
 static void
 hn_tick(void *arg)
 {
@@ -84,6 +109,7 @@ hn_tick(void *arg)
 		hn_tx_restart(&sc->sc_ring[i]);
 		stalled |= hn_tx_stalled(&sc->sc_ring[i], now);
 	}
+	hn_report(sc, now);
 	mtx_lock(&sc->sc_mtx);
 	if (stalled)
 		hn_fail(sc, "the host has not finished a send for a long "
@@ -261,6 +287,7 @@ hn_attach(device_t dev)
 	hn_create(sc);
 	memset(&config, 0, sizeof(config));
 	config.subchannels = sc->sc_nrings - 1;
+	config.step_ms = hn_request_ms;
 	config.offloads = sc->sc_wanted_off = HVK_OFF_ALL &
 	    ~(HVK_OFF_RSC4 | HVK_OFF_RSC6) &
 	    ~(hn_enable_udp4cs ? 0 : HVK_OFF_TX_UDP4) &

@@ -59,6 +59,10 @@ HN_TUNABLE(send_size, 0, CTLFLAG_RDTUN,
     "Bytes of the send buffer; 0: by the number of rings");
 HN_TUNABLE(ring_pages, HN_RING_SIZE / PAGE_SIZE, CTLFLAG_RDTUN,
     "Pages of a channel's ring, each way");
+HN_TUNABLE(request_ms, 10000, CTLFLAG_RDTUN,
+    "Milliseconds that the host may take for an answer");
+HN_TUNABLE(stall_ms, HN_STALL_MS, CTLFLAG_RWTUN,
+    "Milliseconds without the end of a send that make an interface lost");
 HN_TUNABLE(vf_transparent, 1, CTLFLAG_RDTUN, "Transparent VF mod");
 HN_TUNABLE(vf_xpnt_accbpf, 0, CTLFLAG_RDTUN,
     "Accurate BPF for transparent VF");
@@ -80,6 +84,7 @@ hn_counters_init(void *arg __unused)
 	/* Settings that no machine can have are mended, not obeyed. */
 	hn_ring_pages = MIN(MAX(hn_ring_pages, 8), 1024);
 	hn_recv_size = MIN(MAX(hn_recv_size, 256 * 1024), 31 * 1024 * 1024);
+	hn_request_ms = MIN(MAX(hn_request_ms, 100), 120000);
 	hn_send_size = MIN(MAX(hn_send_size, 0), 15 * 1024 * 1024);
 }
 SYSINIT(hn_counters, SI_SUB_DRIVERS, SI_ORDER_FIRST, hn_counters_init, NULL);

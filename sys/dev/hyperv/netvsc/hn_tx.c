@@ -601,7 +601,7 @@ hn_tx_stalled(struct hn_ring *r, uint64_t now)
 		return (false);
 	mtx_lock(&r->r_mtx);
 	stalled = r->r_open && hvk_netvsc_tx_stalled(&r->r_tx, now,
-	    HN_STALL_MS);
+	    MAX(hn_stall_ms, 100));
 	mtx_unlock(&r->r_mtx);
 	return (stalled);
 }

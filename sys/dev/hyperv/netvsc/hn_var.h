@@ -87,6 +87,7 @@
 #define	HN_TICK		(SBT_1S / 4)
 #define	HN_DRAIN_MS	5000		/* sends end by themselves */
 #define	HN_STALL_MS	30000		/* the host ends no send: it is dead */
+#define	HN_REPORT_MS	10000		/* between two lines on nonsense */
 #define	HN_RENEW_MS	5000		/* link down for new addresses */
 
 #define	HN_MTU_MAX	HVK_NETVSC_MTU_MAX
@@ -196,6 +197,8 @@ struct hn_softc {
 	uint64_t		 sc_renew_at;
 	void			*sc_control;	/* the page of RNDIS requests */
 	uint64_t		 sc_control_pfn;
+	uint64_t		 sc_nonsense;	/* reported so far */
+	uint64_t		 sc_report_at;
 	u_long			 sc_nothing;	/* packets that answer nothing */
 
 	/* sc_cfg */
@@ -252,6 +255,7 @@ extern int hn_direct_tx_size, hn_lro_entry_count, hn_tx_taskq_cnt;
 extern int hn_tx_taskq_mode, hn_chan_cnt, hn_tx_ring_cnt;
 extern int hn_tx_swq_depth, hn_tx_agg_size, hn_tx_agg_pkts;
 extern int hn_recv_size, hn_send_size, hn_ring_pages;
+extern int hn_request_ms, hn_stall_ms;
 extern u_int hn_lro_mbufq_depth;
 #define	HN_TASKQ_INDEP	0
 #define	HN_TASKQ_GLOBAL	1
