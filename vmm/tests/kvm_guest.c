@@ -55,6 +55,8 @@ __asm__(
 "	addl $2, (%esp)\n"
 "	incl faults\n"
 "	jmp back\n"
+"on_nmi: incl nmis\n"
+"	jmp back\n"
 "on_sint: pusha\n"
 "	call took_sint\n"
 "	popa\n"
@@ -80,12 +82,12 @@ struct start_info {
 static struct gate idt[256] __attribute__((aligned(16)));
 static volatile uint32_t sints, ticks, in_service;
 static volatile bool explicit_eoi;
-volatile uint32_t faults;
+volatile uint32_t faults, nmis;
 
 void	guest_main(const struct start_info *);
 void	took_sint(void);
 void	took_tick(void);
-extern char on_gp[], on_sint[], on_tick[];
+extern char on_gp[], on_nmi[], on_sint[], on_tick[];
 
 /* ---- instructions */
 
@@ -490,6 +492,16 @@ run_crash(void)
 	    HVK_CRASH_NOTIFY | HVK_CRASH_MESSAGE));
 }
 
+/* Interrupts stay off: this one comes all the same. */
+static void
+run_nmi(void)
+{
+	put("ready\n");
+	while (nmis == 0)
+		continue;
+	same("nmi", 1, nmis);
+}
+
 static void
 run_echo(void)
 {
@@ -510,6 +522,7 @@ guest_main(const struct start_info *info)
 {
 	const char *what = (const char *)(uint32_t)info->cmdline;
 
+	set_gate(2, (uint32_t)on_nmi);
 	set_gate(13, (uint32_t)on_gp);
 	load_idt(sizeof(idt) - 1);
 	switch (what[0]) {
@@ -539,6 +552,9 @@ guest_main(const struct start_info *info)
 		break;
 	case 'e':
 		run_echo();
+		break;
+	case 'N':
+		run_nmi();
 		break;
 	case 'R':
 		(void)wrmsr(HVK_MSR_RESET, 1);

@@ -30,6 +30,7 @@
 	ATF_TC(name);							\
 	ATF_TC_HEAD(name, tc) { atf_tc_set_md_var(tc, "descr", descr);	\
 	    atf_tc_set_md_var(tc, "timeout", "120");			\
+	    atf_tc_set_md_var(tc, "X-engine", "bare");			\
 	    atf_tc_set_md_var(tc, "X-feature", feature); }		\
 	ATF_TC_BODY(name, tc)
 
@@ -96,7 +97,7 @@ said(const char *text)
 
 /* The guest's own checks: all of them good, and it came to its end. */
 static void
-checks(const char *word, const char *more, unsigned least)
+checks(const char *word, const char *more, unsigned least, const char *id)
 {
 	char args[512];
 	const char *s;
@@ -112,14 +113,15 @@ checks(const char *word, const char *more, unsigned least)
 		good++;
 	ATF_CHECK_MSG(good >= least, "%u checks of %u", good, least);
 	ATF_CHECK(said("done\n"));
-	printf("figure: checks %u\n", good);
+	if (id != NULL)
+		printf("figure: %s %u checks\n", id, good);
 	slurp("all.txt");
 }
 
 FEATURE_TEST(registers, "synthetic registers: values, faults, pages that are "
     "refused by name", "core.enlighten")
 {
-	checks("registers", "", 28);
+	checks("registers", "", 28, "core.enlighten");
 	ATF_CHECK(said("refused, its page is outside memory"));
 	ATF_CHECK(said("refused, another register has that page"));
 	ATF_CHECK(said("refused, the register cannot be written"));
@@ -128,26 +130,26 @@ FEATURE_TEST(registers, "synthetic registers: values, faults, pages that are "
 
 TEST(hypercalls, "hypercalls: each mistake has its status")
 {
-	checks("hypercalls", "", 11);
+	checks("hypercalls", "", 11, NULL);
 }
 
 FEATURE_TEST(messages, "contact and offers, with an explicit end of interrupt",
     "core.enlighten")
 {
-	checks("vmbus", "", 9);
+	checks("vmbus", "", 9, "core.enlighten");
 	ATF_CHECK(said("guest speaks VMBus 4.0"));
 }
 
 FEATURE_TEST(auto_eoi, "contact and offers, with interrupts that end "
     "themselves", "core.enlighten")
 {
-	checks("autoeoi", "-o hyperv.autoeoi=yes", 10);
+	checks("autoeoi", "-o hyperv.autoeoi=yes", 10, "core.enlighten");
 	ATF_CHECK(said("guest speaks VMBus 4.0"));
 }
 
 FEATURE_TEST(timers, "synthetic timers: direct and by message", "core.time")
 {
-	checks("timers", "", 13);
+	checks("timers", "", 13, "core.time");
 }
 
 TEST(no_timers, "timers that are not offered do not exist")
@@ -161,14 +163,14 @@ TEST(no_timers, "timers that are not offered do not exist")
 
 TEST(flood, "messages without end and without sense; then the bus answers")
 {
-	checks("flood", "", 9);
+	checks("flood", "", 9, NULL);
 	ATF_CHECK(said("more of these are only counted"));
 }
 
 FEATURE_TEST(gap, "there is no memory in the MMIO gap and none beyond memory",
     "core.mmiogap")
 {
-	checks("nothing", "--mmio-gap 1G", 4);
+	checks("nothing", "--mmio-gap 1G", 4, "core.mmiogap");
 	/* The same address is memory when the gap begins above it. */
 	ATF_CHECK_EQ(0, hvk_run("--kernel " GUEST " --cmdline nothing "
 	    "--memory 3400M --mmio-gap 512M --cpus 1"));
@@ -178,12 +180,57 @@ FEATURE_TEST(gap, "there is no memory in the MMIO gap and none beyond memory",
 FEATURE_TEST(crash, "the guest's last words are kept; a text outside memory is "
     "none", "core.crash")
 {
-	checks("crash", "", 2);
+	checks("crash", "", 2, "core.crash");
 	ATF_CHECK(said("the guest reports a crash: kernel panic: on purpose "
 	    "(0x1111 "));
 	ATF_CHECK(said("the guest reports a crash: no text"));
 	slurp("vm/crash.txt");
 	ATF_CHECK_STREQ("first line\nkernel panic: on purpose\n", out);
+}
+
+/* Commands while a guest waits: $HVK ctl, then its end. */
+static int
+hvk_ctl_while(const char *word, const char *commands)
+{
+	char cmd[2048];
+	int status;
+
+	snprintf(cmd, sizeof(cmd), HVK " run --dir $PWD/vm --kernel " GUEST
+	    " --cmdline %s --memory 64M --cpus 2 -o kvm.synic=user "
+	    "-o reboot=no >out.txt 2>err.txt </dev/null & p=$!; n=0; "
+	    "until grep -q ready out.txt || [ $n = 100 ]; do sleep 0.1; "
+	    "n=$((n + 1)); done; hvk() { " HVK " ctl --dir $PWD/vm \"$@\"; }; "
+	    "{ %s; } >ctl.txt 2>&1; wait $p; s=$?; cat out.txt err.txt ctl.txt "
+	    ">all.txt; exit $s", word, commands);
+	status = system(cmd);
+	slurp("all.txt");
+	printf("%s", out);
+	ATF_REQUIRE(WIFEXITED(status));
+	return (WEXITSTATUS(status));
+}
+
+FEATURE_TEST(nmi, "hvk ctl nmi reaches a guest whose interrupts are off",
+    "core.nmi")
+{
+	need_kvm();
+	ATF_CHECK_EQ(0, hvk_ctl_while("NMI", "hvk nmi"));
+	ATF_CHECK(said("ok nmi\ndone\n"));
+	printf("figure: core.nmi 1 delivered\n");
+}
+
+TEST(commands, "what hvk ctl says and does on this engine")
+{
+	need_kvm();
+	ATF_CHECK_EQ(4, hvk_ctl_while("NMI", "hvk info; hvk channels; "
+	    "hvk reset"));
+	ATF_CHECK(said("engine             kvm"));
+	ATF_CHECK(said("synic              user"));
+	ATF_CHECK(said("profile            legacy"));
+	ATF_CHECK(said(GUEST "\n"));
+	ATF_CHECK(said("reset by hvk ctl; it is not started again"));
+	/* Nobody answers it, and nobody listens to the power button. */
+	ATF_CHECK_EQ(0, hvk_ctl_while("NMI", "hvk shutdown"));
+	ATF_CHECK(said("the guest does not listen to its power button"));
 }
 
 TEST(reset, "a reset starts again, or ends with status 4; a triple fault ends "
@@ -224,7 +271,7 @@ TEST(console, "the serial port takes input that is no terminal's")
 
 TEST(gen2, "the profile without the old devices")
 {
-	checks("hypercalls", "--gen2", 11);
+	checks("hypercalls", "--gen2", 11, NULL);
 }
 
 static void
@@ -271,6 +318,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, flood);
 	ATF_TP_ADD_TC(tp, gap);
 	ATF_TP_ADD_TC(tp, crash);
+	ATF_TP_ADD_TC(tp, nmi);
+	ATF_TP_ADD_TC(tp, commands);
 	ATF_TP_ADD_TC(tp, reset);
 	ATF_TP_ADD_TC(tp, stop);
 	ATF_TP_ADD_TC(tp, console);
