@@ -30,3 +30,4 @@ tests-built: all modules-asan $(B)/bin/kldrun-asan m32 $(TEST_PROGRAMS) $(SAN_TE
 -include tests/backend/build.mk
 -include tests/kernels/build.mk
 -include tests/net/build.mk
+-include tests/fbsd/build.mk

@@ -12,7 +12,7 @@
 
 #include "hn_var.h"
 
-SYSCTL_NODE(_hw, OID_AUTO, hn, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
+HVK_SYSCTL_NODE(_hw, hn, CTLFLAG_RD | CTLFLAG_MPSAFE,
     "Hyper-V network interface");
 
 #define	HN_TUNABLE(name, value, flags, text)				\

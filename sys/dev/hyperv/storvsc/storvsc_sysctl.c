@@ -12,7 +12,7 @@
 
 #include "storvsc_var.h"
 
-SYSCTL_NODE(_hw, OID_AUTO, storvsc, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
+HVK_SYSCTL_NODE(_hw, storvsc, CTLFLAG_RD | CTLFLAG_MPSAFE,
     "Hyper-V storage interface");
 
 u_int storvsc_use_win8ext_flags = 1;

@@ -39,7 +39,7 @@ struct hvtimesync_softc {
 	u_int			ts_steps;
 };
 
-SYSCTL_NODE(_hw, OID_AUTO, hvtimesync, CTLFLAG_RW | CTLFLAG_MPSAFE, NULL,
+HVK_SYSCTL_NODE(_hw, hvtimesync, CTLFLAG_RW | CTLFLAG_MPSAFE,
     "Hyper-V timesync interface");
 
 static int hvtimesync_ignore_sync = 0;

@@ -12,7 +12,7 @@
 
 #include <sys/smp.h>
 
-SYSCTL_NODE(_hw, OID_AUTO, vmbus, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
+HVK_SYSCTL_NODE(_hw, vmbus, CTLFLAG_RD | CTLFLAG_MPSAFE,
     "Hyper-V vmbus");
 
 int vmbus_pin_evttask = 1;
