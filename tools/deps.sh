@@ -29,7 +29,7 @@ libseccomp-dev:/usr/include/seccomp.h
 libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
 shellcheck:shellcheck iproute2:ip iperf3:iperf3 tcpdump:tcpdump iputils-ping:ping
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy
-acpica-tools:iasl
+acpica-tools:iasl makefs:makefs
 file:file binutils:objdump procps:pgrep
 linux-libc-dev:/usr/include/linux/fuse.h
 linux-headers-amd64:/usr/share/doc/linux-headers-amd64

@@ -20,6 +20,8 @@
 
 #include <hvk/vmm.h>
 
+#include "features_kernel.h"
+
 enum {
 	PAIR = 1, KLD = 2, LINUX = 4, FBSD = 8, BARE = 16,
 	GUEST = KLD | LINUX | FBSD | BARE,
@@ -282,7 +284,10 @@ static void
 features_help(void)
 {
 
-	printf("usage: hvk features [--json]\n\n"
+	printf("usage: hvk features [--json]\n"
+	    "       hvk features --kernel FILE [--modules DIR] [--mfsroot IMAGE] "
+	    "[--cpus N]\n"
+	    "           [--log FILE] [--seconds N] [--keep] [-- RUN-OPTION...]\n\n"
 	    "Prints every row of the feature matrix. A row is \"yes\" only if a "
 	    "proof of it\nran and passed with exactly the programs and modules "
 	    "that are built now, on an\nengine that counts for it; the figure "
@@ -291,10 +296,42 @@ features_help(void)
 	    "Engines: pair (guest and host machines in one process), kld (the "
 	    "FreeBSD modules\nin kldrun), linux (a stock Linux kernel), fbsd "
 	    "(a real FreeBSD kernel), bare\n(the freestanding port).\n\n"
+	    "With --kernel a FreeBSD kernel for amd64 is booted on the kvm "
+	    "engine, with the\nmodules of DIR preloaded, and every proof that "
+	    "can run on it is run first. Without\n--modules its own drivers are "
+	    "tried, and nothing is recorded. The memory root is\nmade by "
+	    "makefs unless given. What follows -- goes to `hvk run`.\n\n"
 	    "Proofs are recorded by `make run` and `make test` in build/proof "
 	    "(HVK_PROOF_DIR).\n\nExamples:\n"
 	    "  make run && hvk features\n"
+	    "  hvk features --kernel /boot/kernel/kernel --modules modules/\n"
 	    "  hvk features --json | jq '.[] | select(.state == \"yes\")'\n");
+}
+
+static int
+print_all(bool json)
+{
+	struct result res[NROWS];
+	char bin[4096], dir[4200], build[17];
+
+	memset(res, 0, sizeof(res));
+	if (proof_dir(bin, sizeof(bin), dir, sizeof(dir), build) != 0)
+		return (EX_FAILED);
+	load(dir, build, res);
+	return (json ? print_json(res) : print_table(res));
+}
+
+static bool
+seconds(const char *text, unsigned *value)
+{
+	unsigned long n;
+	char *end;
+
+	n = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || n == 0 || n > 86400)
+		return (false);
+	*value = (unsigned)n;
+	return (true);
 }
 
 int
@@ -302,18 +339,48 @@ cmd_features(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "modules", required_argument, NULL, 'm' },
+		{ "mfsroot", required_argument, NULL, 'r' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "log", required_argument, NULL, 'l' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "keep", no_argument, NULL, 'K' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct result res[NROWS];
-	char bin[4096], dir[4200], build[17];
+	struct features_kernel f = { .cpus = "2", .seconds = 600 };
 	bool json = false;
-	int c;
+	int c, status = EX_OK_, table;
 
 	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1)
 		switch (c) {
 		case 'j':
 			json = true;
+			break;
+		case 'k':
+			f.kernel = optarg;
+			break;
+		case 'm':
+			f.modules = optarg;
+			break;
+		case 'r':
+			f.mfsroot = optarg;
+			break;
+		case 'c':
+			f.cpus = optarg;
+			break;
+		case 'l':
+			f.log = optarg;
+			break;
+		case 's':
+			if (seconds(optarg, &f.seconds))
+				break;
+			vmm_log("--seconds %s: a number from 1 to 86400",
+			    optarg);
+			return (EX_USAGE_);
+		case 'K':
+			f.keep = true;
 			break;
 		case 'h':
 			features_help();
@@ -321,15 +388,18 @@ cmd_features(int argc, char **argv)
 		default:
 			return (EX_USAGE_);
 		}
-	if (optind != argc) {
-		vmm_log("features takes no argument; see `hvk features --help`");
+	f.more = argv + optind;
+	f.nmore = argc - optind;
+	if (f.kernel == NULL && (f.nmore != 0 || f.modules != NULL ||
+	    f.mfsroot != NULL)) {
+		vmm_log("features takes no argument without --kernel; see "
+		    "`hvk features --help`");
 		return (EX_USAGE_);
 	}
-	memset(res, 0, sizeof(res));
-	if (proof_dir(bin, sizeof(bin), dir, sizeof(dir), build) != 0)
-		return (EX_FAILED);
-	load(dir, build, res);
-	return (json ? print_json(res) : print_table(res));
+	if (f.kernel != NULL)
+		status = features_kernel(&f);
+	table = print_all(json);
+	return (status != EX_OK_ ? status : table);
 }
 
 static void

@@ -8,8 +8,8 @@
  * root that tests/fbsd/mfsroot.sh makes; `hvk features --kernel' reads its
  * lines.  "@host WORD" asks the host for something.
  *
- * The kernel environment chooses: hvk.checks=machine,disk,grow,reload (all
- * without it), hvk.end=poweroff|reboot|stay.
+ * The kernel environment chooses: hvk.checks=machine,modules,disk,grow,net,
+ * services,reload (all without it); hvk.end=poweroff|shutdown|reboot|stay.
  */
 
 #include <sys/fcntl.h>
@@ -55,8 +55,9 @@ end(void)
 	int flags = RB_POWEROFF;
 
 	(void)environment("hvk.end", how, sizeof(how));
-	say("init: %u failed, %s\n", checks_failed,
-	    how[0] != '\0' ? how : "poweroff");
+	if (equal(how, "shutdown"))
+		check_shutdown();
+	check_report();
 	if (equal(how, "reboot"))
 		flags = RB_AUTOBOOT;
 	while (equal(how, "stay"))
@@ -81,6 +82,10 @@ start(void)
 		check_disk("/dev/da0");
 	if (want("grow"))
 		check_grow("/dev/da0");
+	if (want("net"))
+		check_net("hn0");
+	if (want("services"))
+		check_services();
 	if (want("reload") && modules_loaded()) {
 		check_reload();
 		check_disk("/dev/da0");

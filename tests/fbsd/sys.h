@@ -50,6 +50,7 @@ void	say(const char *fmt, ...) __attribute__((__format__(__printf__, 1, 2)));
 /* One line "check: NAME ok|fail DETAIL". */
 void	check(const char *name, bool ok, const char *fmt, ...)
 	    __attribute__((__format__(__printf__, 3, 4)));
+void	check_report(void);
 extern unsigned checks_failed;
 
 void	sleep_ms(unsigned);
@@ -77,5 +78,13 @@ void	check_reload(void);
 /* machine.c */
 void	check_machine(void);
 void	check_cpus(void);
+
+/* net.c */
+void	check_net(const char *ifname);
+
+/* service.c */
+void	check_services(void);
+/* The host is to switch us off; true when it did. */
+void	check_shutdown(void);
 
 #endif	/* !FBSD_SYS_H */

@@ -7,12 +7,18 @@
  */
 
 #include <sys/sysctl.h>
+#include <sys/ttycom.h>
 #include <sys/time.h>
 #include <kenv.h>
 
 #include "sys.h"
 
 unsigned checks_failed;
+
+/* Every result again, for the end: the kernel may have printed into a line. */
+static char report[16384];
+static size_t report_len;
+static unsigned checks_passed;
 
 struct out {
 	char	text[512];
@@ -167,7 +173,9 @@ check(const char *name, bool ok, const char *fmt, ...)
 	const char *p;
 	va_list ap;
 
-	if (!ok)
+	if (ok)
+		checks_passed++;
+	else
 		checks_failed++;
 	for (p = "check: "; *p != '\0'; p++)
 		put(&o, *p);
@@ -180,6 +188,23 @@ check(const char *name, bool ok, const char *fmt, ...)
 	va_end(ap);
 	put(&o, '\n');
 	flush(&o);
+	if (report_len + o.len <= sizeof(report)) {
+		memcpy(report + report_len, o.text, o.len);
+		report_len += o.len;
+	}
+}
+
+/* When nothing else prints any more. */
+void
+check_report(void)
+{
+	sleep_ms(1000);
+	say("\nreport: begin\n");
+	(void)sys3(SYS_write, 1, report, report_len);
+	say("report: end, %u ok, %u failed\n", checks_passed, checks_failed);
+	/* Out of the terminal's buffer, before the kernel says farewell. */
+	(void)sys3(SYS_ioctl, 1, TIOCDRAIN, 0);
+	sleep_ms(500);
 }
 
 void

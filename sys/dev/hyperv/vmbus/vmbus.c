@@ -187,6 +187,37 @@ vmbus_read_ivar(device_t dev __unused, device_t child, int which,
 	}
 }
 
+/*
+ * Beside a kernel with drivers of its own this is the one sign that a module is
+ * missing from loader.conf: the kernel's driver does not serve our bus.
+ */
+static void
+vmbus_probe_nomatch(device_t dev, device_t child)
+{
+	static const struct {
+		struct hvk_guid	 type;
+		const char	*module;
+	} modules[] = {
+		{ HVK_GUID_SCSI, "hv_storvsc.ko" },
+		{ HVK_GUID_IDE, "hv_storvsc.ko" },
+		{ HVK_GUID_NETWORK, "hv_netvsc.ko" },
+		{ HVK_GUID_SHUTDOWN, "hv_utils.ko" },
+		{ HVK_GUID_TIMESYNC, "hv_utils.ko" },
+		{ HVK_GUID_HEARTBEAT, "hv_utils.ko" },
+	};
+	struct vmbus_channel *chan = device_get_ivars(child);
+	const char *name;
+	size_t i;
+
+	if (chan == NULL)
+		return;
+	name = hvk_guid_class(&chan->ch_type);
+	for (i = 0; i < nitems(modules); i++)
+		if (hvk_guid_eq(&chan->ch_type, &modules[i].type))
+			device_printf(dev, "channel %u, %s: no driver, it is "
+			    "in %s\n", chan->ch_id, name, modules[i].module);
+}
+
 static int
 vmbus_child_pnpinfo(device_t dev __unused, device_t child, struct sbuf *sb)
 {
@@ -237,6 +268,7 @@ static device_method_t vmbus_methods[] = {
 	DEVMETHOD(bus_add_child,	bus_generic_add_child),
 	DEVMETHOD(bus_print_child,	bus_generic_print_child),
 	DEVMETHOD(bus_read_ivar,	vmbus_read_ivar),
+	DEVMETHOD(bus_probe_nomatch,	vmbus_probe_nomatch),
 	HVK_PNPINFO_METHOD(vmbus_child_pnpinfo),
 
 	DEVMETHOD_END
