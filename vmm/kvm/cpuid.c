@@ -22,9 +22,10 @@
 #define	HV_FIRST	0x40000000u
 #define	HV_LAST		0x4000000cu
 
-struct list {
+union list {
 	struct kvm_cpuid2 head;
-	struct kvm_cpuid_entry2 entry[MAX_ENTRIES];
+	uint8_t space[sizeof(struct kvm_cpuid2) +
+	    MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2)];
 };
 
 bool
@@ -125,20 +126,20 @@ dropped(uint32_t leaf)
 }
 
 static struct kvm_cpuid_entry2 *
-add(struct list *l, uint32_t leaf)
+add(union list *l, uint32_t leaf)
 {
 	struct kvm_cpuid_entry2 *e;
 
 	if (l->head.nent == MAX_ENTRIES)
 		return (NULL);
-	e = &l->entry[l->head.nent++];
+	e = &l->head.entries[l->head.nent++];
 	memset(e, 0, sizeof(*e));
 	e->function = leaf;
 	return (e);
 }
 
 static bool
-add_topology(struct list *l, uint32_t cpu, uint32_t n)
+add_topology(union list *l, uint32_t cpu, uint32_t n)
 {
 	struct kvm_cpuid_entry2 *e;
 	uint32_t i;
@@ -158,7 +159,7 @@ add_topology(struct list *l, uint32_t cpu, uint32_t n)
 }
 
 static bool
-add_model(struct list *l, struct vmm_bus *bus)
+add_model(union list *l, struct vmm_bus *bus)
 {
 	struct kvm_cpuid_entry2 *e;
 	uint32_t leaf, regs[4];
@@ -178,7 +179,7 @@ add_model(struct list *l, struct vmm_bus *bus)
 }
 
 static int
-set_one(struct kvm_vcpu *v, const struct list *host, struct list *l,
+set_one(struct kvm_vcpu *v, const union list *host, union list *l,
     bool deadline)
 {
 	struct kvm_machine *m = v->m;
@@ -187,12 +188,12 @@ set_one(struct kvm_vcpu *v, const struct list *host, struct list *l,
 
 	memset(&l->head, 0, sizeof(l->head));
 	for (i = 0; i < host->head.nent; i++) {
-		if (dropped(host->entry[i].function))
+		if (dropped(host->head.entries[i].function))
 			continue;
 		e = add(l, 0);
 		if (e == NULL)
 			return (-E2BIG);
-		*e = host->entry[i];
+		*e = host->head.entries[i];
 		if (e->function == 0 && e->eax < 0xb)
 			e->eax = 0xb;
 		adjust(e, v->index, m->conf.ncpus, deadline);
@@ -206,8 +207,8 @@ set_one(struct kvm_vcpu *v, const struct list *host, struct list *l,
 int
 kvm_set_cpuid(struct kvm_machine *m, char *err, size_t errlen)
 {
-	struct list *host = calloc(1, sizeof(*host));
-	struct list *l = calloc(1, sizeof(*l));
+	union list *host = calloc(1, sizeof(*host));
+	union list *l = calloc(1, sizeof(*l));
 	bool deadline;
 	uint32_t i;
 	int error = 0;

@@ -34,18 +34,37 @@
 #define	LVT_NMI		0x400u
 #define	STRAY_LINES	3u
 
+/* KVM's list of one register. */
+union one_msr {
+	struct kvm_msrs	list;
+	uint8_t		space[sizeof(struct kvm_msrs) +
+			    sizeof(struct kvm_msr_entry)];
+};
+
 int
 kvm_get_msr(struct kvm_vcpu *v, uint32_t msr, uint64_t *value)
 {
-	struct {
-		struct kvm_msrs		head;
-		struct kvm_msr_entry	entry;
-	} m = { { .nmsrs = 1 }, { .index = msr } };
+	union one_msr m;
 
+	memset(&m, 0, sizeof(m));
+	m.list.nmsrs = 1;
+	m.list.entries[0].index = msr;
 	if (ioctl(v->fd, KVM_GET_MSRS, &m) != 1)
 		return (-EIO);
-	*value = m.entry.data;
+	*value = m.list.entries[0].data;
 	return (0);
+}
+
+static void
+set_msr(struct kvm_vcpu *v, uint32_t msr, uint64_t value)
+{
+	union one_msr m;
+
+	memset(&m, 0, sizeof(m));
+	m.list.nmsrs = 1;
+	m.list.entries[0].index = msr;
+	m.list.entries[0].data = value;
+	(void)ioctl(v->fd, KVM_SET_MSRS, &m);
 }
 
 /* ---- first state */
@@ -114,11 +133,6 @@ entry_lapic(struct kvm_vcpu *v)
 int
 kvm_vcpu_entry(struct kvm_vcpu *v, const struct boot_cpu *c)
 {
-	struct {
-		struct kvm_msrs		head;
-		struct kvm_msr_entry	entry;
-	} mtrr = { { .nmsrs = 1 }, { .index = MSR_MTRR_DEFAULT,
-	    .data = MTRR_ON_WB } };
 	struct kvm_regs r;
 	int error;
 
@@ -134,7 +148,7 @@ kvm_vcpu_entry(struct kvm_vcpu *v, const struct boot_cpu *c)
 	if (ioctl(v->fd, KVM_SET_REGS, &r) != 0)
 		return (-errno);
 	/* Memory is cached: a guest that believes its MTRRs needs to see it. */
-	(void)ioctl(v->fd, KVM_SET_MSRS, &mtrr);
+	set_msr(v, MSR_MTRR_DEFAULT, MTRR_ON_WB);
 	return (entry_lapic(v));
 }
 
