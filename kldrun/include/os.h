@@ -166,6 +166,7 @@ void os_tap_close(struct os_tap *);
 #define	OS_TAP_TSO4	2
 #define	OS_TAP_TSO6	4
 int os_tap_offload(struct os_tap *, int what);
+int os_tap_gso_max(struct os_tap *, int bytes);
 int os_tap_carrier(struct os_tap *, int up);
 /* Waits for a frame: bytes with header, 0 to try again, -1 at the end. */
 long os_tap_read(struct os_tap *, int queue, struct os_iovec *, int n);

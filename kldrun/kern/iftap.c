@@ -524,6 +524,9 @@ iftap_changed(struct kif *k)
 	if ((k->ifnet.if_capenable & IFCAP_VLAN_HWTSO) == 0)
 		what &= OS_TAP_CSUM;
 	(void)os_tap_offload(it->tap, what);
+	if (k->ifnet.if_hw_tsomax != 0)
+		(void)os_tap_gso_max(it->tap, MIN(k->ifnet.if_hw_tsomax,
+		    65535));
 	(void)os_tap_set_mtu(it->tap, k->ifnet.if_mtu);
 	(void)os_tap_set_mac(it->tap, (os_u8 *)IF_LLADDR(&k->ifnet));
 	(void)os_tap_set_up(it->tap, (k->ifnet.if_flags & IFF_UP) != 0);

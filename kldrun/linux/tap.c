@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <poll.h>
@@ -33,6 +34,7 @@
 #include "linux.h"
 
 #define	MAXQUEUES	64
+#define	TAP_IFLA_GSO_IPV4_MAX_SIZE 63	/* newer than some headers */
 
 struct os_tap {
 	char name[IFNAMSIZ];
@@ -40,6 +42,7 @@ struct os_tap {
 	int queues;
 	int fd[MAXQUEUES];
 	int sock;			/* for ioctls on the interface */
+	int netlink;
 	int stop;			/* eventfd */
 	bool entered;			/* by the thread that watches */
 	os_u8 mac[6];
@@ -113,6 +116,8 @@ open_in_netns(void *arg)
 		(void)fail(t, "socket");
 		return (NULL);
 	}
+	t->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+	    NETLINK_ROUTE);
 	for (i = 0; i < t->queues; i++)
 		if ((t->fd[i] = open_queue(t)) < 0)
 			return (NULL);
@@ -157,7 +162,7 @@ os_tap_open(const char *spec, int queues, const os_u8 mac[6], char *why,
 	t = os_alloc(sizeof(*t));
 	memset(t, 0, sizeof(*t));
 	t->queues = queues < 1 ? 1 : queues > MAXQUEUES ? MAXQUEUES : queues;
-	t->sock = -1;
+	t->sock = t->netlink = -1;
 	for (i = 0; i < MAXQUEUES; i++)
 		t->fd[i] = -1;
 	t->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -209,6 +214,8 @@ os_tap_close(struct os_tap *t)
 			close(t->fd[i]);
 	if (t->sock >= 0)
 		close(t->sock);
+	if (t->netlink >= 0)
+		close(t->netlink);
 	close(t->stop);
 	os_free(t);
 }
@@ -230,6 +237,50 @@ os_tap_offload(struct os_tap *t, int what)
 	for (i = 0; i < t->queues; i++)
 		error |= ioctl(t->fd[i], TUNSETOFFLOAD, (unsigned long)bits);
 	return (error);
+}
+
+/* Linux makes no larger packets to be segmented than this. */
+int
+os_tap_gso_max(struct os_tap *t, int bytes)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg i;
+		struct { struct rtattr a; uint32_t v; } size[2];
+	} m;
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+		char rest[512];
+	} answer;
+	struct ifreq ifr;
+	int i;
+
+	memset(&ifr, 0, sizeof(ifr));
+	memcpy(ifr.ifr_name, t->name, IFNAMSIZ);
+	if (ioctl(t->sock, SIOCGIFINDEX, &ifr) != 0)
+		return (-1);
+	memset(&m, 0, sizeof(m));
+	m.h.nlmsg_type = RTM_NEWLINK;
+	m.h.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	m.i.ifi_index = ifr.ifr_ifindex;
+	for (i = 0; i < 2; i++) {
+		m.size[i].a.rta_len = sizeof(m.size[i]);
+		m.size[i].a.rta_type = i == 0 ? IFLA_GSO_MAX_SIZE :
+		    TAP_IFLA_GSO_IPV4_MAX_SIZE;
+		m.size[i].v = (uint32_t)bytes;
+	}
+	/* Kernels before 6.3 have one limit for both. */
+	for (i = 2; i > 0; i--) {
+		m.h.nlmsg_len = (uint32_t)(sizeof(m) - (size_t)(2 - i) *
+		    sizeof(m.size[0]));
+		if (send(t->netlink, &m, m.h.nlmsg_len, 0) < 0 ||
+		    recv(t->netlink, &answer, sizeof(answer), 0) < 0)
+			return (-1);
+		if (answer.h.nlmsg_type == NLMSG_ERROR && answer.e.error == 0)
+			return (0);
+	}
+	return (-1);
 }
 
 int

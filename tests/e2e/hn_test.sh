@@ -345,6 +345,77 @@ hotplug_body() {
 	echo "figure: net.hotplug $rounds rounds under load"
 }
 
+new_case ways "each way of sending: other threads, the interface's queue, no sharing, polled"
+ways_body() {
+	for env in use_if_start=1 tx_taskq_mode=1 tx_taskq_mode=2 chan_cnt=1 \
+	    lro_entry_count=0 tx_agg_size=0; do
+		net_start vm --env hw.hn.$env --env hw.hn.direct_tx_size=200
+		shows "hw.hn.${env%=*}: ${env#*=}" guest_sysctl vm hw.hn.${env%=*}
+		frames vm -s 14 -n 2000
+		server
+		rate 10.77.0.2 -P 2
+		net_stop vm
+	done
+	net_start vm
+	for set in sched_tx=1 sched_tx=0 agg_pkts=0 agg_pkts=-1 agg_size=2000 \
+	    agg_size=-1 tx_chimney_size=100 polling=1000 polling=0; do
+		check guest_sysctl vm dev.hn.0.$set
+		frames vm -s 15 -n 500
+	done
+	shows 'Invalid argument' guest_sysctl vm dev.hn.0.polling=5
+	shows 'Invalid argument' guest_sysctl vm dev.hn.0.agg_size=-2
+	shows 'Invalid argument' guest_sysctl vm dev.hn.0.tx_chimney_size=0
+	net_stop vm
+}
+
+new_case capture "kldrun ifconfig capture: what bpf(9) sees, tags too, as tcpdump reads it"
+capture_body() {
+	net_start vm
+	check ifconfig_ vm hn0 capture "$PWD/hn0.pcap"
+	frames vm -s 16 -n 200 -k pv
+	ip netns exec $a ping -q -c 3 -i 0.2 -W 5 10.77.0.2 >/dev/null
+	check ifconfig_ vm hn0 -capture
+	tcpdump -n -e -r hn0.pcap >pcap.txt 2>/dev/null
+	atf_check test "$(grep -c 'ICMP echo request' pcap.txt)" -ge 3
+	atf_check test "$(grep -c 'ICMP echo reply' pcap.txt)" -ge 3
+	atf_check test "$(grep -c '802.1Q' pcap.txt)" -ge 50
+	net_stop vm
+}
+
+new_case slirp "without a privilege of the host's: DHCP's network, ping, curl through libslirp"
+slirp_body() {
+	[ "$(id -u)" = 0 ] || atf_skip "needs root, for network namespaces"
+	[ -c /dev/net/tun ] || atf_skip "needs /dev/net/tun"
+	net_clean
+	ip netns add $a
+	vm_launch vm --env kldrun.tap.hn0=hvkg0,netns=$a -o net.0.backend=slirp
+	wait_for 60 "hn0" sh -c "ip -n $a link show hvkg0" || { vm_report vm; atf_fail "no hn0"; }
+	ip -n $a link set lo up
+	ip -n $a link set hvkg0 up
+	cat >lease.sh <<-'END'
+	#!/bin/sh
+	[ "$1" = bound ] || exit 0
+	ip addr add "$ip/$mask" dev "$interface"
+	ip route add default via "$router"
+	END
+	chmod 755 lease.sh
+	check timeout 60 ip netns exec $a busybox udhcpc -i hvkg0 -n -q -f -t 10 \
+	    -s "$PWD/lease.sh"
+	shows '10\.0\.2\.' ip -n $a addr show hvkg0
+	check ip netns exec $a ping -c 3 -i 0.2 -W 5 10.0.2.2
+	# A server on this machine, and what curl takes from it.
+	mkdir served
+	head -c 30000000 /dev/urandom >served/file
+	busybox httpd -f -p 127.0.0.1:5298 -h served &
+	server=$!
+	wait_for 10 "the server" sh -c 'ss -ltn | grep -q :5298'
+	check timeout 60 ip netns exec $a curl -s -S -o got http://10.0.2.2:5298/file
+	kill $server
+	atf_check cmp served/file got
+	vm_stop vm
+	net_clean
+}
+
 # harm VM FAULT: a thousand times, with traffic that may suffer; then none
 harm() {
 	ctl "$1" inject net0 "$2" count=1000 ${3:-} >/dev/null

@@ -134,23 +134,61 @@ hn_ring_count(void)
 	return (MIN(MAX(n, 1), HN_MAXRINGS));
 }
 
+/* hw.hn.tx_taskq_mode 1: the queues that all interfaces share. */
+static struct taskqueue *hn_shared[HN_MAXRINGS];
+static int hn_nshared;
+
+static void
+hn_make_queues(struct taskqueue **tq, int n, const char *who)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		tq[i] = taskqueue_create("hn tx", M_WAITOK,
+		    taskqueue_thread_enqueue, &tq[i]);
+		(void)taskqueue_start_threads(&tq[i], 1, PI_NET, "%s tx%d",
+		    who, i);
+	}
+}
+
+static void
+hn_shared_init(void *arg __unused)
+{
+	if (hn_tx_taskq_mode != HN_TASKQ_GLOBAL)
+		return;
+	hn_nshared = MIN(MAX(hn_tx_taskq_cnt, 1), HN_MAXRINGS);
+	hn_make_queues(hn_shared, hn_nshared, "hn");
+}
+SYSINIT(hn_shared, SI_SUB_DRIVERS, SI_ORDER_SECOND, hn_shared_init, NULL);
+
+static void
+hn_shared_fini(void *arg __unused)
+{
+	while (hn_nshared > 0)
+		taskqueue_free(hn_shared[--hn_nshared]);
+}
+SYSUNINIT(hn_shared, SI_SUB_DRIVERS, SI_ORDER_SECOND, hn_shared_fini, NULL);
+
 /* Where frames that do not go at once are sent from. */
 static void
 hn_taskqueues(struct hn_softc *sc)
 {
-	int i, n;
+	struct hn_ring *r;
+	int i;
 
-	n = hn_tx_taskq_mode == HN_TASKQ_EVENT ? 0 :
-	    MIN(MAX(hn_tx_taskq_cnt, 1), sc->sc_nrings);
-	for (i = 0; i < n; i++) {
-		sc->sc_txtq[i] = taskqueue_create("hn tx", M_WAITOK,
-		    taskqueue_thread_enqueue, &sc->sc_txtq[i]);
-		(void)taskqueue_start_threads(&sc->sc_txtq[i], 1, PI_NET,
-		    "%s tx%d", device_get_nameunit(sc->sc_dev), i);
+	if (hn_tx_taskq_mode == HN_TASKQ_INDEP) {
+		sc->sc_ntxtq = MIN(MAX(hn_tx_taskq_cnt, 1), sc->sc_nrings);
+		hn_make_queues(sc->sc_txtq, sc->sc_ntxtq,
+		    device_get_nameunit(sc->sc_dev));
 	}
-	sc->sc_ntxtq = n;
-	for (i = 0; i < sc->sc_nrings; i++)
-		sc->sc_ring[i].r_tq = n == 0 ? NULL : sc->sc_txtq[i % n];
+	for (i = 0; i < sc->sc_nrings; i++) {
+		r = &sc->sc_ring[i];
+		TASK_INIT(&r->r_task, 0, hn_tx_task, r);
+		if (sc->sc_ntxtq != 0)
+			r->r_tq = sc->sc_txtq[i % sc->sc_ntxtq];
+		else if (hn_nshared != 0)
+			r->r_tq = hn_shared[i % hn_nshared];
+	}
 	sc->sc_tq = taskqueue_create("hn mgmt", M_WAITOK,
 	    taskqueue_thread_enqueue, &sc->sc_tq);
 	(void)taskqueue_start_threads(&sc->sc_tq, 1, PI_NET, "%s mgmt",
@@ -218,6 +256,10 @@ hn_destroy(struct hn_softc *sc)
 	if (sc->sc_up)
 		hn_synth_detach(sc);
 	sx_xunlock(&sc->sc_cfg);
+	for (i = 0; i < sc->sc_nrings; i++)
+		if (sc->sc_ring[i].r_tq != NULL)
+			taskqueue_drain(sc->sc_ring[i].r_tq,
+			    &sc->sc_ring[i].r_task);
 	for (i = 0; i < sc->sc_ntxtq; i++)
 		taskqueue_free(sc->sc_txtq[i]);
 	taskqueue_free(sc->sc_tq);
@@ -254,8 +296,14 @@ hn_ifattach(struct hn_softc *sc)
 	if_setflags(ifp, IFF_BROADCAST | IFF_SIMPLEX | IFF_MULTICAST);
 	if_setioctlfn(ifp, hn_ioctl);
 	if_setinitfn(ifp, hn_init);
-	if_settransmitfn(ifp, hn_transmit);
-	if_setqflushfn(ifp, hn_qflush);
+	if (hn_use_if_start) {
+		if_setsendqlen(ifp, MAX(hn_tx_swq_depth, HN_SWQ));
+		if_setsendqready(ifp);
+		if_setstartfn(ifp, hn_start);
+	} else {
+		if_settransmitfn(ifp, hn_transmit);
+		if_setqflushfn(ifp, hn_qflush);
+	}
 	ifmedia_init(&sc->sc_media, 0, hn_media_change, hn_media_status);
 	ifmedia_add(&sc->sc_media, IFM_ETHER | IFM_AUTO, 0, NULL);
 	ifmedia_set(&sc->sc_media, IFM_ETHER | IFM_AUTO);

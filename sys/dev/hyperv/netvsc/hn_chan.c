@@ -209,7 +209,7 @@ hn_buffers(struct hn_softc *sc)
 
 /* Start-up with the host; ends because each step has a deadline. */
 static int
-hn_start(struct hn_softc *sc, uint32_t mtu)
+hn_bring_up(struct hn_softc *sc, uint32_t mtu)
 {
 	struct hvk_netvsc_config config;
 	int error;
@@ -326,7 +326,7 @@ hn_synth_attach(struct hn_softc *sc, uint32_t mtu)
 
 	error = hn_open_primary(sc);
 	if (error == 0)
-		error = hn_start(sc, mtu);
+		error = hn_bring_up(sc, mtu);
 	if (error == 0)
 		error = hn_restore(sc);
 	if (error != 0 && sc->sc_up)
@@ -362,7 +362,7 @@ hn_mtu_step(struct hn_softc *sc, enum hvk_netvsc_mtu_step step, uint32_t mtu)
 	case HVK_NETVSC_MTU_OPEN:
 		return (hn_open_primary(sc) == 0);
 	case HVK_NETVSC_MTU_START:
-		return (hn_start(sc, mtu) == 0 && sc->sc_nv.mtu == mtu);
+		return (hn_bring_up(sc, mtu) == 0 && sc->sc_nv.mtu == mtu);
 	case HVK_NETVSC_MTU_RESTORE:
 		return (hn_restore(sc) == 0);
 	default:

@@ -95,7 +95,7 @@ hn_filter_task(void *arg, int pending __unused)
 }
 
 static void
-hn_start_locked(struct hn_softc *sc)
+hn_up_locked(struct hn_softc *sc)
 {
 	if (!sc->sc_up || sc->sc_detaching ||
 	    (if_getdrvflags(sc->sc_ifp) & IFF_DRV_RUNNING) != 0)
@@ -114,7 +114,7 @@ hn_init(void *arg)
 	struct hn_softc *sc = arg;
 
 	sx_xlock(&sc->sc_cfg);
-	hn_start_locked(sc);
+	hn_up_locked(sc);
 	sx_xunlock(&sc->sc_cfg);
 }
 
@@ -142,7 +142,7 @@ hn_set_flags(struct hn_softc *sc)
 	if ((flags & IFF_UP) == 0)
 		hn_stop(sc);
 	else if ((if_getdrvflags(sc->sc_ifp) & IFF_DRV_RUNNING) == 0)
-		hn_start_locked(sc);
+		hn_up_locked(sc);
 	else if ((changed & (IFF_PROMISC | IFF_ALLMULTI)) != 0)
 		return (hn_filter(sc));
 	return (0);
@@ -180,7 +180,7 @@ hn_set_mtu(struct hn_softc *sc, int mtu)
 	if (memcmp(sc->sc_mac, sc->sc_nv.mac, ETHER_ADDR_LEN) != 0)
 		(void)hn_request(sc, hn_mac_call, sc->sc_mac);
 	if (running)
-		hn_start_locked(sc);
+		hn_up_locked(sc);
 	hn_link_apply(sc);
 	return (error);
 }

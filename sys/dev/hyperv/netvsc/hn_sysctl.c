@@ -647,6 +647,11 @@ hn_sysctl_attach(struct hn_softc *sc)
 	hn_sysctl_knobs(sc, child);
 	hn_sysctl_numbers(sc, child);
 	hn_rss_sysctl(sc, ctx, child);
+	/* Names of FreeBSD's that have nothing to say here. */
+	SYSCTL_ADD_INT(ctx, child, OID_AUTO, "vf_xpnt_enabled", CTLFLAG_RD,
+	    NULL, 0, "Transparent VF enabled");
+	SYSCTL_ADD_INT(ctx, child, OID_AUTO, "vf_xpnt_accbpf", CTLFLAG_RW,
+	    &hn_vf_xpnt_accbpf, 0, "Accurate BPF for transparent VF");
 	SYSCTL_ADD_INT(ctx, child, OID_AUTO, "txdesc_cnt", CTLFLAG_RD,
 	    __DECONST(int *, &txdescs), 0, "# of total TX descs");
 	SYSCTL_ADD_ULONG(ctx, child, OID_AUTO, "mtu_changes", CTLFLAG_RD,

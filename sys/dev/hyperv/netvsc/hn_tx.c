@@ -69,7 +69,7 @@ hn_tx_destroy(struct hn_ring *r)
 	r->r_queue = NULL;
 }
 
-static void
+void
 hn_tx_task(void *arg, int pending __unused)
 {
 	hn_tx_restart(arg);
@@ -88,7 +88,6 @@ hn_tx_init(struct hn_ring *r)
 		error = hn_tx_create(r);
 		if (error != 0)
 			return (error);
-		TASK_INIT(&r->r_task, 0, hn_tx_task, r);
 	}
 	count = MIN(sc->sc_nv.send_count / sc->sc_ninuse,
 	    HVK_NETVSC_MAX_SECTIONS);
@@ -403,6 +402,8 @@ hn_tx_restart(struct hn_ring *r)
 	r->r_oactive = 0;
 	hn_tx_locked(r);
 	mtx_unlock(&r->r_mtx);
+	if (hn_use_if_start && r->r_idx == 0 && !r->r_oactive)
+		hn_start(r->r_sc->sc_ifp);
 }
 
 static struct hn_ring *
@@ -410,7 +411,7 @@ hn_tx_ring(struct hn_softc *sc, const struct mbuf *m)
 {
 	uint32_t n;
 
-	n = sc->sc_ntx;
+	n = hn_use_if_start ? 1 : sc->sc_ntx;
 	if (n <= 1 || M_HASHTYPE_GET(m) == M_HASHTYPE_NONE)
 		return (&sc->sc_ring[n <= 1 ? 0 : curcpu % n]);
 	if (sc->sc_has_table && M_HASHTYPE_ISHASH(m))
@@ -455,6 +456,29 @@ hn_transmit(struct ifnet *ifp, struct mbuf *m)
 	else
 		vmbus_chan_kick(r->r_chan);
 	return (0);
+}
+
+/*
+ * With hw.hn.use_if_start, for ALTQ: the interface's queue decides which frame
+ * is next, so none is taken from it before the ring can have it.
+ */
+void
+hn_start(struct ifnet *ifp)
+{
+	struct hn_softc *sc = if_getsoftc(ifp);
+	struct hn_ring *r = &sc->sc_ring[0];
+	struct mbuf *m;
+
+	while (!r->r_oactive &&
+	    (if_getdrvflags(ifp) & IFF_DRV_RUNNING) != 0) {
+		mtx_lock(&r->r_mtx);
+		m = r->r_queue == NULL || buf_ring_full(r->r_queue) ? NULL :
+		    if_dequeue(ifp);
+		mtx_unlock(&r->r_mtx);
+		if (m == NULL)
+			break;
+		(void)hn_transmit(ifp, m);
+	}
 }
 
 void

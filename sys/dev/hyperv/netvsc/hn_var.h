@@ -255,7 +255,7 @@ extern int hn_direct_tx_size, hn_lro_entry_count, hn_tx_taskq_cnt;
 extern int hn_tx_taskq_mode, hn_chan_cnt, hn_tx_ring_cnt;
 extern int hn_tx_swq_depth, hn_tx_agg_size, hn_tx_agg_pkts;
 extern int hn_recv_size, hn_send_size, hn_ring_pages;
-extern int hn_request_ms, hn_stall_ms;
+extern int hn_use_if_start, hn_request_ms, hn_stall_ms;
 extern u_int hn_lro_mbufq_depth;
 #define	HN_TASKQ_INDEP	0
 #define	HN_TASKQ_GLOBAL	1
@@ -301,7 +301,9 @@ void	hn_tx_run(struct hn_softc *, bool on);
 void	hn_tx_drain(struct hn_softc *);
 void	hn_tx_aggregate(struct hn_softc *);
 bool	hn_tx_stalled(struct hn_ring *, uint64_t now);
+void	hn_tx_task(void *, int);
 int	hn_transmit(struct ifnet *, struct mbuf *);
+void	hn_start(struct ifnet *);
 void	hn_qflush(struct ifnet *);
 
 /* hn_offload.c */
