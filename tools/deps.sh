@@ -27,7 +27,7 @@ qemu-utils:qemu-nbd fio:fio libjansson-dev:/usr/include/jansson.h
 liburing-dev:/usr/include/liburing.h libslirp-dev:/usr/include/slirp/libslirp.h
 libseccomp-dev:/usr/include/seccomp.h
 libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
-shellcheck:shellcheck iproute2:ip iperf3:iperf3 tcpdump:tcpdump iputils-ping:ping
+shellcheck:shellcheck iproute2:ip iperf3:iperf3 tcpdump:tcpdump iputils-ping:ping curl:curl busybox-static:busybox
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy
 acpica-tools:iasl makefs:makefs
 file:file binutils:objdump procps:pgrep
