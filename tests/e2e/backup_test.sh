@@ -18,12 +18,13 @@ backup_start() {
 }
 vss_daemon() {
 	"$FSD" -d -f "$1/dev/hv_fsvss_dev" -u "$1/dev/ufssuspend" -R "$PWD/root" \
-	    -P "$1/vss.pid" >>"$1/vss.log" 2>&1 &
+	    -P "$1/vss.pid" >"$1/vss.log" 2>&1 &
 	daemon=$!
 }
 vss_ready() {
 	vss_daemon "$1"
-	wait_for 10 "the daemon" ctl_ok "$1" backup check || {
+	wait_for 10 "the daemon" grep -q ready "$1/vss.log" &&
+	    ctl_ok "$1" backup check || {
 		cat "$1/vss.log"
 		atf_fail "the guest cannot be saved"
 	}
@@ -172,8 +173,9 @@ rescinded_body() {
 	atf_check -o ignore "$HVK" ctl --dir vm backup freeze
 	atf_check -o ignore -e ignore "$HVK" ctl --dir vm rescind vss
 	wait_for 20 "the thaw" suspended_is vm 0 || atf_fail "stays frozen"
-	atf_check -o ignore -e ignore "$HVK" ctl --dir vm offer vss
+	wait_for 10 "the device's end" test ! -e vm/dev/hv_fsvss_dev || atf_fail "the device stays"
 	wait $daemon || true
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm offer vss
 	wait_for 10 "the device" test -S vm/dev/hv_fsvss_dev || atf_fail "no device"
 	vss_ready vm
 	atf_check -o ignore "$HVK" ctl --dir vm backup freeze

@@ -78,7 +78,7 @@ refused_body() {
 	atf_check -s exit:1 -e match:'not a regular file' "$HVK" ctl --dir vm copy /dev
 	long=$(printf 'x%.0s' $(seq 300))
 	atf_check -s exit:1 -e match:'too long' "$HVK" ctl --dir vm copy f.bin name="$long"
-	atf_check -o empty left_over
+	[ -z "$(left_over)" ] || atf_fail "left over: $(left_over)"
 	vm_stop vm
 }
 
@@ -125,13 +125,14 @@ interrupted_body() {
 	cat copy.log
 	wait $daemon || true
 	[ ! -e in/big.bin ] || atf_fail "half a file"
+	wait_for 10 "the device's end" test ! -e vm/dev/hv_fcopy_dev || atf_fail "the device stays"
 	atf_check -o ignore -e ignore "$HVK" ctl --dir vm offer fcopy
 	wait_for 10 "the device" test -S vm/dev/hv_fcopy_dev || atf_fail "no device"
 	: >vm/fcopy.log
 	fcopy_daemon vm
 	atf_check -o ignore "$HVK" ctl --dir vm copy big.bin
 	atf_check cmp big.bin in/big.bin
-	atf_check -o empty left_over
+	[ -z "$(left_over)" ] || atf_fail "left over: $(left_over)"
 	vm_stop vm
 	rm -f in/big.bin big.bin
 	echo "figure: ic.fcopy interrupted in 4 ways, nothing half-written"
