@@ -60,3 +60,11 @@ $(HVD_FUZZ): $(B)/fuzz/%: $(HVD)/fuzz/%.c $(HVD_PARTS) $(HVD_HEADERS)
 	@mkdir -p $(@D)
 	$(CLANG) $(HVD_CFLAGS) -O1 -fsanitize=address,undefined,fuzzer \
 	    -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(HVD_LIBS)
+
+# Programs that the tests use.
+HVD_TOOLS :=	$(patsubst %.c,$(B)/%,$(wildcard tests/daemons/tools/*.c))
+$(HVD_TOOLS): $(B)/%: %.c $(HVD)/lib/device.c $(HVD_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(HVD_CFLAGS) -o $@ $(filter %.c,$^) -ljansson
+$(patsubst tests/%.sh,$(B)/tests/%,$(wildcard tests/daemons/*_test.sh)): | \
+		$(HVD_TOOLS) $(HVD_PROGRAMS) $(HVD_MODULES)
