@@ -108,6 +108,10 @@ int kld_busdma_leaks(void (*out)(void *, const char *), void *arg,
 struct linker_file;
 void kld_sysinit_add(struct sysinit **set, struct sysinit **end);
 void kld_tunables_run(void);
+extern int kld_unload_failures;		/* things that did not come off */
+
+/* generic.c: has a GENERIC kernel this module compiled in? */
+bool kld_generic_has(const char *module);
 
 /* newbus */
 void kld_newbus_boot(void);

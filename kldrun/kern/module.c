@@ -53,6 +53,7 @@ const char osrelease[] = "15.0-RELEASE";
 const char ostype[] = "FreeBSD";
 const char machine[] = "amd64";
 static int boot_failures;
+int kld_unload_failures;
 
 #define	MAXINIT	1024
 #define	UNLOAD_TRIES	300	/* 100 ms apart */
@@ -280,6 +281,19 @@ module_register_init(const void *arg)
 		return;
 	}
 	mod->loaded = true;
+	if (kld_generic_has(data->name)) {
+		/*
+		 * The kernel's own module of that name was refused, but its
+		 * start-up runs even so, and finds this one.
+		 */
+		error = data->evhand(mod, MOD_LOAD, data->priv);
+		if (error != 0) {
+			printf("module_register_init: MOD_LOAD (%s, %p, %p) "
+			    "error %d\n", data->name, (void *)data->evhand,
+			    data->priv, error);
+			boot_failures++;
+		}
+	}
 }
 
 module_t
@@ -381,6 +395,7 @@ kld_shutdown(void)
 	int error, failed;
 
 	failed = 0;
+	kld_unload_failures = 0;
 	kld_shutdown_handlers(0);
 	rebooting = 1;
 	if (kld_disks_shutdown != NULL)
@@ -400,7 +415,7 @@ kld_shutdown(void)
 	}
 	kld_newbus_shutdown();
 	kld_shutdown_handlers(1);
-	return (failed);
+	return (failed + kld_unload_failures);
 }
 
 /*

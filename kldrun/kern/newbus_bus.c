@@ -835,6 +835,22 @@ kld_devices_report(void (*out)(void *, const char *), void *arg)
 }
 
 /* Detaches and removes everything below the root. */
+/*
+ * Every module is gone: a driver that is still on a bus would be read by the
+ * next module that loads, from memory that is free.
+ */
+static void
+stale_drivers(devclass_t dc)
+{
+	struct driverlink *dl;
+
+	TAILQ_FOREACH(dl, &dc->drivers, link) {
+		printf("kldrun: driver %s is still on bus %s\n",
+		    dl->driver->name, dc->name);
+		kld_unload_failures++;
+	}
+}
+
 void
 kld_newbus_shutdown(void)
 {
@@ -843,11 +859,15 @@ kld_newbus_shutdown(void)
 
 	bus_topo_lock();
 	error = device_delete_children(root_bus);
-	TAILQ_FOREACH(dc, &devclasses, link)
+	TAILQ_FOREACH(dc, &devclasses, link) {
 		if (dc->sysctl_tree != NULL) {
 			sysctl_ctx_free(&dc->sysctl_ctx);
 			dc->sysctl_tree = NULL;
 		}
+		/* What the host holds keeps its module. */
+		if (dc != root_devclass && kld_kept_pages() == 0)
+			stale_drivers(dc);
+	}
 	bus_topo_unlock();
 	if (error != 0)
 		printf("kldrun: a device did not detach: error %d\n", error);

@@ -109,22 +109,42 @@ load_tunable(struct sysctl_oid *oid)
 	oid->oid_kind = kind;
 }
 
+static void
+need_lock(const char *who)
+{
+	if (!sx_xlocked(&sysctl_lock))
+		panic("%s: the caller does not hold sysctl_wlock()", who);
+}
+
+/* Both as in the kernel: between sysctl_wlock() and sysctl_wunlock(). */
 void
 sysctl_register_oid(struct sysctl_oid *oid)
 {
-	sx_xlock(&sysctl_lock);
+	need_lock(__func__);
 	register_locked(oid);
+	/* Handlers run without the lock here. */
 	sx_xunlock(&sysctl_lock);
 	load_tunable(oid);
+	sx_xlock(&sysctl_lock);
 }
 
 void
 sysctl_unregister_oid(struct sysctl_oid *oid)
 {
-	sx_xlock(&sysctl_lock);
-	if (--oid->oid_refcnt <= 0)
-		RB_REMOVE(sysctl_oid_list, oid->oid_parent, oid);
-	sx_xunlock(&sysctl_lock);
+	struct sysctl_oid *p;
+
+	need_lock(__func__);
+	RB_FOREACH(p, sysctl_oid_list, oid->oid_parent)
+		if (p == oid)
+			break;
+	if (p == NULL) {
+		printf("%s: failed(%d) to unregister sysctl(%s)\n", __func__,
+		    oid->oid_number < 0 ? EINVAL : ENOENT, oid->oid_name);
+		kld_unload_failures++;
+		return;
+	}
+	oid->oid_refcnt = 0;
+	RB_REMOVE(sysctl_oid_list, oid->oid_parent, oid);
 }
 
 void
@@ -133,6 +153,7 @@ kld_sysctl_register(void **set, void **end)
 	struct sysctl_oid *oid;
 	void **p;
 
+	sx_xlock(&sysctl_lock);
 	/* Nodes first, so that a leaf's dotted name is complete. */
 	for (p = set; p < end; p++)
 		if ((((struct sysctl_oid *)*p)->oid_kind & CTLTYPE) ==
@@ -143,6 +164,7 @@ kld_sysctl_register(void **set, void **end)
 		if ((oid->oid_kind & CTLTYPE) != CTLTYPE_NODE)
 			sysctl_register_oid(oid);
 	}
+	sx_xunlock(&sysctl_lock);
 }
 
 void
@@ -150,6 +172,7 @@ kld_sysctl_unregister(void **set, void **end)
 {
 	void **p;
 
+	sx_xlock(&sysctl_lock);
 	for (p = end; p-- > set;)
 		if ((((struct sysctl_oid *)*p)->oid_kind & CTLTYPE) !=
 		    CTLTYPE_NODE)
@@ -158,6 +181,7 @@ kld_sysctl_unregister(void **set, void **end)
 		if ((((struct sysctl_oid *)*p)->oid_kind & CTLTYPE) ==
 		    CTLTYPE_NODE)
 			sysctl_unregister_oid(*p);
+	sx_xunlock(&sysctl_lock);
 }
 
 void

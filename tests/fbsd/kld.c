@@ -8,6 +8,7 @@
  */
 
 #include <sys/param.h>
+#include <sys/errno.h>
 #include <sys/linker.h>
 #include <sys/module.h>
 
@@ -73,6 +74,27 @@ one_owner(const char *module, const char *wanted)
 	    name[0] != '\0' ? name : "nowhere");
 }
 
+/*
+ * The kernel's own driver has the bus: ours must be kept out, whole, and leave
+ * nothing behind.
+ */
+static void
+check_late(void)
+{
+	char name[64];
+	long id;
+
+	id = sys1(SYS_kldload, MODULES "hv_vmbus.ko");
+	if (id == -ENOENT) {
+		say("kld: no modules in the memory root\n");
+		return;
+	}
+	owner("acpi_syscontainer/vmbus", name, sizeof(name));
+	check("module.late", id < 0 && file_id("hv_vmbus.ko") < 0 &&
+	    equal(name, "kernel"), "refused with error %ld, vmbus is from %s",
+	    -id, name);
+}
+
 void
 check_modules(void)
 {
@@ -87,8 +109,10 @@ check_modules(void)
 			say("kld: %d %s refs %d size %lu\n", id, st.name,
 			    st.refs, st.size);
 	}
-	if (!modules_loaded())
+	if (!modules_loaded()) {
+		check_late();
 		return;
+	}
 	one_owner("acpi_syscontainer/vmbus", "hv_vmbus.ko");
 	if (file_id("hv_storvsc.ko") > 0)
 		one_owner("vmbus/storvsc", "hv_storvsc.ko");
