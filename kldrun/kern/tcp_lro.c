@@ -193,8 +193,10 @@ flush_entry(struct lro_ctrl *lc, struct lro_entry *le)
 static bool
 joinable(const struct mbuf *m, struct seg *s)
 {
-	return (s->len > 0 && parse_options(s) && (m->m_pkthdr.csum_flags & (CSUM_DATA_VALID |
-	    CSUM_PSEUDO_HDR)) == (CSUM_DATA_VALID | CSUM_PSEUDO_HDR) &&
+	const int good = CSUM_DATA_VALID | CSUM_PSEUDO_HDR;
+
+	return (s->len > 0 && parse_options(s) &&
+	    (m->m_pkthdr.csum_flags & good) == good &&
 	    (tcp_get_flags(s->p.tcp) & ~(TH_ACK | TH_PUSH)) == 0 &&
 	    (tcp_get_flags(s->p.tcp) & TH_ACK) != 0);
 }

@@ -42,7 +42,7 @@ struct pslab {
 
 struct cache {
 	int n;
-	long live;			/* taken less given back, by this thread */
+	long live;			/* taken less given back */
 	void *item[CACHE];
 };
 

@@ -187,7 +187,7 @@ bounce(int s, const uint8_t *frame, size_t len)
 	    "%zu bytes sent, %zd came back or differ", len, n);
 }
 
-CASE(tap, "Frames of all sizes through the tap, byte for byte; Linux's settings")
+CASE(tap, "Frames of all sizes through the tap; what Linux sets reaches us")
 {
 	uint8_t frame[9014];
 	pid_t pid;

@@ -7,5 +7,7 @@ $(B)/tests/net/frames: tests/net/frames.c
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -o $@ $<
 
-$(B)/tests/e2e/hn_test: | $(B)/tests/net/frames
+PROGRAMS +=	$(B)/tests/net/frames
 LINT_C +=	tests/net/frames.c
+
+$(B)/tests/e2e/hn_test: | $(B)/tests/net/frames

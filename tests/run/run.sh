@@ -23,15 +23,18 @@ step() { printf '\n== %s\n' "$*"; }
 say() { printf '   %s\n' "$*"; }
 proof() { "$HVK" proof "$1" kld yes "$2" "make run: $3"; say "proved $1: $2"; }
 
+. tests/run/net.sh
+
 # rate BYTES MILLISECONDS
 rate() { echo "$(($1 / 1048 / ($2 + 1))) MB/s"; }
 
 cleanup() {
 	status=$?
 	trap - EXIT INT TERM
-	for f in "$work"/*.pid "$vm/pid"; do
+	for f in "$work"/*.pid "$vm/pid" "$net/pid"; do
 		[ ! -s "$f" ] || kill "$(cat "$f")" 2>/dev/null || true
 	done
+	net_clean
 	[ $status -eq 0 ] || echo "make run: failed; the guest's console is $vm/console.log"
 	exit $status
 }
@@ -266,4 +269,5 @@ grow
 hotplug
 shut_down
 versions
+network
 matrix

@@ -192,18 +192,18 @@ struct hn_softc {
 	bool			 sc_want_link;
 	bool			 sc_want_renew;
 	bool			 sc_has_table;	/* the host's send table */
-	bool			 sc_changing;	/* of the MTU: failure is expected */
+	bool			 sc_changing;	/* of the MTU: may fail */
 	const char		*sc_why;
 	uint64_t		 sc_renew_at;
 	void			*sc_control;	/* the page of RNDIS requests */
 	uint64_t		 sc_control_pfn;
 	uint64_t		 sc_nonsense;	/* reported so far */
 	uint64_t		 sc_report_at;
-	u_long			 sc_nothing;	/* packets that answer nothing */
+	u_long			 sc_nothing;	/* packets for nobody */
 
 	/* sc_cfg */
 	bool			 sc_up;		/* channels and machine run */
-	bool			 sc_attached;	/* ether_ifattach() was called */
+	bool			 sc_attached;	/* as an ifnet */
 	bool			 sc_detaching;
 	bool			 sc_held;	/* the host kept memory */
 	uint32_t		 sc_filter;
