@@ -52,7 +52,7 @@ sh "$top/tests/kernels/image.sh" "$images"
 timeout "$limit" qemu-system-x86_64 -name "${HVK_CHAIN_NAME:-hvkit-chain}" \
     -accel tcg,thread=multi -cpu EPYC-v3,+svm,+npt -smp 1 -m 3072 -nodefaults -no-reboot \
     -display none -serial stdio -kernel "$images/host.kernel" -initrd "$images/host.cpio" \
-    -append "console=ttyS0 quiet panic=-1 mitigations=off chain.runs=$(echo "$*" | tr ' ' ,)" \
+    -append "console=ttyS0 quiet panic=-1 mitigations=off chain.runs=$(echo "$*" | tr ' ' ,) ${HVK_CHAIN_MORE:-}" \
     >"$dir/log" 2>&1 </dev/null || echo "chain: QEMU ended with status $? (limit $limit s)" >>"$dir/log"
 finish "nested: QEMU's software emulation, Debian's kernel, KVM with SVM ($(grep -a -o 'KVM API .*' "$dir/log" |
     tr -d '\r' | head -n 1))"

@@ -10,6 +10,7 @@
 # is the effect.  Every line of a guest is printed with the run's name before
 # it; lines "check: NAME ok|fail DETAIL" are what is counted.
 
+cr=$(printf '\r')
 check() { echo "check: $*"; }
 uptime_s() { cut -d. -f1 /proc/uptime; }
 
@@ -48,20 +49,32 @@ host_size() {
 	fi
 }
 
+# @host sum1m FILE NAME SUM: of the first MiB
+host_sum1m() {
+	head -c 1048576 "$run/$1" >"$run/first"
+	host_sum first "$2" "$3"
+}
+
+# @host add FILE LUN, remove LUN, resize LUN SIZE
+host_add() { host_ctl disk add "$PWD/$run/$1,lun=$2"; }
+host_remove() { host_ctl disk remove "$1"; }
+host_resize() { host_ctl disk resize "$1" "$2"; }
+
 # ---- running one
 
-# guest RUN "CHECKS" OPTION...: until it ends; 300 s at most.
+# guest RUN CHECKS CPUS OPTION...: until it ends; 300 s at most.
 guest() {
 	run=$1
 	checks=$2
-	shift 2
+	cpus=$3
+	shift 3
 	mkdir -p "$run"
 	rm -f "$run/fifo"
 	mkfifo "$run/fifo"
 	_start=$(uptime_s)
 	$HVK run --dir "$run/vm" --kernel "$KERNEL" --initrd "$INITRD" \
-	    --cmdline "console=ttyS0 quiet panic=-1 run=$run checks=$checks" \
-	    "$@" </dev/null >"$run/fifo" 2>&1 &
+	    --cmdline "console=ttyS0 ${VERBOSE:-quiet} panic=-1 mitigations=off run=$run checks=$checks cpus=$cpus vmbus=${VMBUS:-5.3} ${MORE:-}" \
+	    --cpus "$cpus" "$@" </dev/null >"$run/fifo" 2>&1 &
 	_pid=$!
 	(
 		_n=0
@@ -73,7 +86,7 @@ guest() {
 	) &
 	_watch=$!
 	while read -r _line; do
-		_line=${_line%?}
+		_line=${_line%"$cr"}
 		case $_line in
 		'@host '*)
 			# shellcheck disable=SC2086 # words
@@ -102,19 +115,34 @@ ended() {
 	fi
 }
 
-make_disk() { head -c "$(($2 << 20))" /dev/urandom >"$1"; }
+# make_disk FILE MEBIBYTES: holes, but for a beginning that is no accident
+make_disk() {
+	head -c 1048576 /dev/urandom >"$1"
+	truncate -s "$2M" "$1"
+}
 
 # ---- the runs
 
-# Two processors: all of storage.
+# Two processors: all of storage, offers that come and go, every version.
 run_smp() {
 	mkdir -p smp
 	make_disk smp/a.img 96
 	make_disk smp/b.img 16
-	guest smp boot,bus,storage --cpus 2 --memory 256M --disk smp/a.img
-	ended power.off
+	make_disk smp/c.img 16
+	MORE="disks=2" guest smp boot,bus,storage,rescind,versions 2 --memory 256M \
+	    --disk smp/a.img --disk smp/c.img,controller=scsi1
+	ended smp.power.off
 }
 
-for run in ${*:-smp}; do
-	"run_$run"
+# One processor, no legacy devices, memory around a gap, an older host, a reset.
+run_up() {
+	mkdir -p up
+	make_disk up/a.img 96
+	VMBUS=4.1 MORE="disks=1 end=reboot" guest up boot,bus,machine 1 --memory 768M --gen2 \
+	    --mmio-gap 3584M@512M --version-max 4.1 --disk up/a.img
+	ended up.power.off
+}
+
+for name in ${*:-smp up}; do
+	"run_$name"
 done

@@ -23,6 +23,9 @@ mkdir -p /tmp/run
 cd /tmp/run || exit 1
 # "chain.runs=a,b" on the kernel's command line; all without it.
 runs=$(sed -n 's/.*chain\.runs=\([^ ]*\).*/\1/p' /proc/cmdline | tr , ' ')
+# "chain.verbose": the guests' own messages on their consoles, all of them.
+! grep -q chain.verbose /proc/cmdline ||
+    export VERBOSE='earlyprintk=serial,ttyS0,115200 ignore_loglevel'
 # shellcheck disable=SC2086
 sh /chain/guests.sh $runs
 echo "chain: end after $(cut -d' ' -f1 /proc/uptime) s"
