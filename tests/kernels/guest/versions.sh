@@ -1,15 +1,16 @@
 # Every version of the bus that this kernel speaks, by its own parameter: the
 # modules are removed and inserted again, which unloads the bus each time.
-# sda is the first disk of the first controller, whatever its name is by then.
+# A disk on the first controller is read each time, whatever its name.
 list='2.4 3.0 4.0 4.1 5.0 5.1 5.2 5.3'
 vmbus_version() { dmesg | sed -n 's/.*Vmbus version:\([0-9.]*\).*/\1/p' | tail -n 1; }
-any_disk() { disk=$(cd /sys/block && ls -d sd* 2>/dev/null | head -n 1); [ -b "/dev/$disk" ]; }
+any_disk() { find_disk "$size" && [ -b "/dev/$disk" ]; }
 unload() {
 	for m in hv_utils hv_netvsc hv_storvsc hv_balloon hyperv_fb hyperv_keyboard hid_hyperv hv_vmbus; do
 		[ ! -d /sys/module/$m ] || rmmod $m || return 1
 	done
 }
-dd if=/dev/sda bs=1M count=2 iflag=direct 2>/dev/null | sha256sum >/tmp/before
+size=$(blocks $d)
+dd if=/dev/$d bs=1M count=2 iflag=direct 2>/dev/null | sha256sum >/tmp/before
 n=0
 for version in $list; do
 	unload || { bad versions.unload "before $version: $(dmesg | tail -n 1)"; break; }
