@@ -5,7 +5,7 @@
 # build/tests with the library beside it; and the Kyuafile of all programs.
 
 SH_TESTS :=	$(wildcard tests/e2e/*_test.sh tests/static/*_test.sh \
-		tests/daemons/*_test.sh)
+		tests/daemons/*_test.sh tests/kernels/*_test.sh)
 SH_TEST_PROGRAMS := $(SH_TESTS:tests/%.sh=$(B)/tests/%)
 TEST_PROGRAMS += $(SH_TEST_PROGRAMS)
 

@@ -30,6 +30,9 @@ libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
 shellcheck:shellcheck iproute2:ip iperf3:iperf3 tcpdump:tcpdump iputils-ping:ping curl:curl busybox-static:busybox
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy
 acpica-tools:iasl makefs:makefs
+linux-image-cloud-amd64:/usr/share/doc/linux-image-cloud-amd64
+linux-image-amd64:/usr/share/doc/linux-image-amd64 kmod:modprobe cpio:cpio
+qemu-system-x86:qemu-system-x86_64 sg3-utils:sg_inq hyperv-daemons:hv_kvp_daemon
 file:file binutils:objdump procps:pgrep
 linux-libc-dev:/usr/include/linux/fuse.h
 linux-headers-amd64:/usr/share/doc/linux-headers-amd64

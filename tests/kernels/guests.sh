@@ -6,8 +6,8 @@
 # HVK, KERNEL and INITRD are given.  Works in a POSIX shell and in busybox's.
 #
 # A guest (tests/kernels/guest/init) runs checks and asks the host on its
-# console: a line "@host VERB ARGUMENTS" runs host_VERB here; what the guest then waits for
-# is the effect.  Every line of a guest is printed with the run's name before
+# console: a line "@host VERB ARGUMENTS" runs host_VERB here; then a line goes to the
+# guest's console, for which it waits.  Every line of a guest is printed with the run's name before
 # it; lines "check: NAME ok|fail DETAIL" are what is counted.
 
 cr=$(printf '\r')
@@ -62,27 +62,28 @@ host_resize() { host_ctl disk resize "$1" "$2"; }
 
 # ---- running one
 
-# guest RUN CHECKS CPUS OPTION...: until it ends; 300 s at most.
+# guest RUN CHECKS CPUS OPTION...: until it ends; 500 s at most.
 guest() {
 	run=$1
 	checks=$2
 	cpus=$3
 	shift 3
 	mkdir -p "$run"
-	rm -f "$run/fifo"
-	mkfifo "$run/fifo"
+	rm -f "$run/fifo" "$run/keys"
+	mkfifo "$run/fifo" "$run/keys"
+	exec 3<>"$run/keys"
 	_start=$(uptime_s)
 	$HVK run --dir "$run/vm" --kernel "$KERNEL" --initrd "$INITRD" \
 	    --cmdline "console=ttyS0 ${VERBOSE:-quiet} panic=-1 mitigations=off run=$run checks=$checks cpus=$cpus vmbus=${VMBUS:-5.3} ${MORE:-}" \
-	    --cpus "$cpus" "$@" </dev/null >"$run/fifo" 2>&1 &
+	    --cpus "$cpus" "$@" <"$run/keys" >"$run/fifo" 2>&1 &
 	_pid=$!
 	(
 		_n=0
-		while kill -0 $_pid 2>/dev/null && [ $_n -lt "${LIMIT:-300}" ]; do
+		while kill -0 $_pid 2>/dev/null && [ $_n -lt "${LIMIT:-500}" ]; do
 			sleep 1
 			_n=$((_n + 1))
 		done
-		! kill -9 $_pid 2>/dev/null || echo "killed after ${LIMIT:-300} s"
+		! kill -9 $_pid 2>/dev/null || echo "killed after ${LIMIT:-500} s"
 	) &
 	_watch=$!
 	while read -r _line; do
@@ -94,13 +95,14 @@ guest() {
 			_verb=$1
 			shift
 			"host_$_verb" "$@"
+			echo done >&3
 			;;
-		check:*) echo "$_line" ;;
 		esac
 		echo "[$run] $_line"
 	done <"$run/fifo"
 	_status=0
 	wait $_pid || _status=$?
+	exec 3>&-
 	kill $_watch 2>/dev/null
 	wait $_watch 2>/dev/null
 	echo "chain: $run took $(($(uptime_s) - _start)) s, status $_status"
@@ -126,7 +128,7 @@ make_disk() {
 # Two processors: all of storage, offers that come and go, every version.
 run_smp() {
 	mkdir -p smp
-	make_disk smp/a.img 96
+	make_disk smp/a.img 64
 	make_disk smp/b.img 16
 	make_disk smp/c.img 16
 	MORE="disks=2" guest smp boot,bus,storage,rescind,versions 2 --memory 256M \
@@ -137,7 +139,7 @@ run_smp() {
 # One processor, no legacy devices, memory around a gap, an older host, a reset.
 run_up() {
 	mkdir -p up
-	make_disk up/a.img 96
+	make_disk up/a.img 64
 	VMBUS=4.1 MORE="disks=1 end=reboot" guest up boot,bus,machine 1 --memory 768M --gen2 \
 	    --mmio-gap 3584M@512M --version-max 4.1 --disk up/a.img
 	ended up.power.off

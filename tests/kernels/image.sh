@@ -67,8 +67,8 @@ skeleton() {
 	rm -rf "$1"
 	mkdir -p "$1/bin" "$1/sbin" "$1/dev" "$1/proc" "$1/sys" "$1/tmp" "$1/etc" "$1/run" "$1/mnt" \
 	    "$1/usr/bin" "$1/usr/sbin" "$1/root"
-	cp /bin/busybox "$1/bin/busybox"
-	for _applet in $("$1/bin/busybox" --list); do
+	add_file "$1" "$(command -v busybox)" bin/busybox
+	for _applet in $(busybox --list); do
 		[ "$_applet" = busybox ] || ln -s busybox "$1/bin/$_applet"
 	done
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"

@@ -12,7 +12,7 @@ printf 'syntax(2)\ntest_suite("hvkit")\n' >"$build/Kyuafile.tmp"
 for dir in $(for p; do dirname "$p"; done | sort -u); do
 	mkdir -p "$build/$dir"
 	case $dir in
-	tests/e2e) extra=', is_exclusive=true' ;;
+	tests/e2e | tests/kernels) extra=', is_exclusive=true' ;;
 	*) extra= ;;
 	esac
 	{

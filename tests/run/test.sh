@@ -16,6 +16,8 @@ export FUZZ_SECONDS="${FUZZ_SECONDS:-30}"
 export LC_ALL=C
 export LSAN_OPTIONS="suppressions=$PWD/tests/run/lsan.supp:print_suppressions=0"
 began=$(date +%s)
+# Cases that look at one long run (tests/kernels) know by it that it is this one.
+export HVK_RUN_ID="$$.$began"
 
 stop() {
 	echo "test: $*"

@@ -1,5 +1,5 @@
 # Storage: the kernel's own hv_storvsc and sd on our controller; sg3-utils ask
-# the target what it says of itself.  sda is a.img, 96 MiB.
+# the target what it says of itself.  sda is a.img, 64 MiB.
 io() { dd bs=256k "$@" 2>/tmp/dd || { bad storage.io "dd $*: $(tail -n 1 /tmp/dd)"; return 1; }; }
 blocks() { cat "/sys/block/$1/size" 2>/dev/null; }
 # its name in $disk
@@ -12,10 +12,10 @@ find_disk() {
 has_blocks() { [ "$(blocks "$1")" = "$2" ]; }
 sum() { sha256sum | cut -d' ' -f1; }
 
-wait_for 10 find_disk $((96 * 2048)) || bad storage.disk "none of 96 MiB"
+wait_for 10 find_disk $((64 * 2048)) || bad storage.disk "none of 64 MiB"
 d=$disk
 expect storage.count "$disks" "$(echo $(cd /sys/block && ls -d sd*) | wc -w)"
-expect storage.size $((96 * 2048)) "$(blocks $d)"
+expect storage.size $((64 * 2048)) "$(blocks $d)"
 
 # ---- what the target says
 sg_inq /dev/$d >/tmp/inq 2>&1
@@ -30,7 +30,7 @@ if grep -q 'NAA' /tmp/pages && grep -q -i 'unmap command supported (LBPU): 1' /t
 else
 	bad storage.vpd "$(tr '\n' ' ' </tmp/pages | cut -c 1-200)"
 fi
-expect storage.readcap "$((96 * 2048 - 1)) 512" "$(sg_readcap --16 /dev/$d |
+expect storage.readcap "$((64 * 2048 - 1)) 512" "$(sg_readcap --16 /dev/$d |
     sed -n 's/.*Last LBA=\([0-9]*\).*/\1/p; s/.*Logical block length=\([0-9]*\).*/\1/p' | tr '\n' ' ' | sed 's/ $//')"
 try storage.sync sg_sync /dev/$d
 
@@ -38,10 +38,10 @@ try storage.sync sg_sync /dev/$d
 head -c 8388608 /dev/urandom >/tmp/pattern
 want=$(sum </tmp/pattern)
 good=0
-for at in 0 5 9 11; do
+for at in 0 3 5 7; do
 	io if=/tmp/pattern of=/dev/$d oflag=direct seek=$((at * 32))
 done
-for at in 11 9 0 5; do
+for at in 7 5 0 3; do
 	[ "$(io if=/dev/$d iflag=direct skip=$((at * 32)) count=32 | sum)" != "$want" ] ||
 	    good=$((good + 1))
 done
@@ -51,15 +51,15 @@ host sum a.img smp.storage.image "$(io if=/dev/$d iflag=direct | sum)"
 # ---- a file system, larger than what the cache is left
 try storage.mkfs mkfs.ext4 -q -F /dev/$d
 try storage.mount mount -t ext4 /dev/$d /mnt
-for i in 1 2 3 4 5; do cat /tmp/pattern; done >/mnt/file
+for i in 1 2 3; do cat /tmp/pattern; done >/mnt/file
 sync
 umount /mnt
 try storage.fsck e2fsck -f -n /dev/$d
 mount -t ext4 /dev/$d /mnt
-want5=$(for i in 1 2 3 4 5; do cat /tmp/pattern; done | sum)
-expect storage.file "$want5" "$(sum </mnt/file)"
+want3=$(cat /tmp/pattern /tmp/pattern /tmp/pattern | sum)
+expect storage.file "$want3" "$(sum </mnt/file)"
 umount /mnt
-echo "figure: stor.basic 32 MiB direct and 40 MiB in ext4 verified on both sides, stock hv_storvsc"
+echo "figure: stor.basic 32 MiB direct and 24 MiB in ext4 verified on both sides, stock hv_storvsc"
 
 # ---- queues: a sub-channel for each further processor, all of them used
 if [ "$(nproc)" -gt 1 ]; then
@@ -86,21 +86,23 @@ try storage.blkdiscard blkdiscard -f /dev/$d
 host used a.img smp.storage.holes 0 1024
 expect storage.zeroes "$(head -c 8388608 /dev/zero | sum)" \
     "$(io if=/dev/$d iflag=direct count=32 | sum)"
-echo "figure: stor.trim 96 MiB discarded by stock Linux, holes in the file"
+echo "figure: stor.trim 64 MiB discarded by stock Linux, holes in the file"
 
 # ---- grown, and disks that come and go, under load
 (while :; do dd if=/dev/$d of=/dev/null bs=64k iflag=direct count=256 2>/dev/null || echo x >>/tmp/load.bad; done) &
 load=$!
 host resize 0 +32M
-if wait_for 20 has_blocks $d $((128 * 2048)); then
+if wait_for 20 has_blocks $d $((96 * 2048)); then
 	ok storage.grown "$(blocks $d) sectors, without a command in the guest"
-	host size a.img smp.storage.grownfile $((128 << 20))
-	io if=/tmp/pattern of=/dev/$d oflag=direct seek=$((15 * 32))
-	expect storage.grownio "$want" "$(io if=/dev/$d iflag=direct skip=$((15 * 32)) count=32 | sum)"
-	echo "figure: stor.resize 96 to 128 MiB under load, seen by stock Linux"
+	host size a.img smp.storage.grownfile $((96 << 20))
+	io if=/tmp/pattern of=/dev/$d oflag=direct seek=$((11 * 32))
+	expect storage.grownio "$want" "$(io if=/dev/$d iflag=direct skip=$((11 * 32)) count=32 | sum)"
+	echo "figure: stor.resize 64 to 96 MiB under load, seen by stock Linux"
 else
 	bad storage.grown "$(blocks $d) sectors"
 fi
+# sd flushes the cache of a disk that is gone already, and says so.
+allow='Synchronize Cache.10. failed: Result: hostbyte=DID_NO_CONNECT'
 cycles=3
 for i in $(seq $cycles); do
 	before=$(cd /sys/block && echo sd*)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
+# Stock kernels on our host.  The guests run once (chain.sh), with all their
+# checks; each case here looks at one area's.  HVK_RUN_ID, which "make test" sets, says
+# whether two cases belong to the same run; a case that is run by hand runs the
+# guests anew, unless HVK_RUN_ID is given there too.
+
+results=$top/build/kernels/results
+
+# Run the guests, or wait for the case that does; $checks has what they said.
+chain() {
+	id=${HVK_RUN_ID:-$$}
+	mkdir -p "$results"
+	exec 9>"$results/lock"
+	flock 9
+	if [ "$(cat "$results/id" 2>/dev/null)" != "$id" ]; then
+		rm -f "$results/id" "$results/log" "$results/checks" "$results/how"
+		status=0
+		sh "$top/tests/kernels/chain.sh" "$results" || status=$?
+		[ $status -eq 0 ] || [ $status -eq 3 ] || {
+			tail -n 60 "$results/log"
+			atf_fail "chain.sh: status $status"
+		}
+		echo "$id" >"$results/id"
+	fi
+	flock -u 9
+	echo "chain: $(cat "$results/how")"
+	checks=$results/checks
+	[ -e "$checks" ] || atf_skip "$(cat "$results/how")"
+}
+
+# area "NAME..." "FEATURE...": each of these checks was made and is well.
+area() {
+	missing=
+	for name in $1; do
+		grep -q "^check: $name ok" "$checks" || missing="$missing $name"
+		grep "^check: $name " "$checks" || true
+	done
+	for id in ${2:-}; do
+		grep "^figure: $id " "$checks" | tail -n 1
+	done
+	[ -z "$missing" ] || {
+		tail -n 40 "$results/log"
+		atf_fail "not well:$missing; the log is $results/log"
+	}
+}
+
+# linux_case NAME DESCRIPTION "FEATURE..." "CHECK..."
+linux_case() {
+	eval "_checks_$1=\$4 _ids_$1=\$3"
+	new_case "$1" "$2" "$3"
+	eval "${1}_head() {
+		atf_set descr \"\$_descr_$1\"
+		atf_set timeout 1500
+		atf_set X-engine linux
+		[ -z \"\$_feature_$1\" ] || atf_set X-feature \"\$_feature_$1\"
+	}
+	${1}_body() {
+		chain
+		area \"\$_checks_$1\" \"\$_ids_$1\"
+	}"
+}
+
+linux_case boot "stock Linux knows the hypervisor, its clock and its processors" "" \
+    "smp.boot.hypervisor smp.boot.clock smp.boot.cpus up.boot.hypervisor up.boot.clock up.boot.cpus"
+linux_case bus "its bus connects, every device it has a driver for is open" "" \
+    "smp.bus.load smp.bus.version smp.bus.open up.bus.version up.bus.open"
+linux_case versions "every version that it speaks; the bus unloaded between them" \
+    "core.versions core.unload" "smp.versions.all"
+linux_case rescind "a controller taken away and brought back under load" "core.rescind" \
+    "smp.rescind.cycles smp.rescind.load"
+linux_case scsi "sg3-utils on our target: inquiry, vital product data, capacity" "" \
+    "smp.storage.count smp.storage.size smp.storage.inquiry smp.storage.vpd smp.storage.readcap
+    smp.storage.sync"
+linux_case disk "written past the page cache and through ext4, verified on both sides" "stor.basic" \
+    "smp.storage.direct smp.storage.image smp.storage.mkfs smp.storage.mount smp.storage.fsck
+    smp.storage.file"
+linux_case subchannel "its channels, one for each processor, all used" "stor.subchannel" \
+    "smp.storage.channels"
+linux_case trim "discarded blocks are holes in the file and zeroes in the guest" "stor.trim" \
+    "smp.storage.blkdiscard smp.storage.holes smp.storage.zeroes"
+linux_case resize "a disk grows under load, seen without a command" "stor.resize" \
+    "smp.storage.grown smp.storage.grownfile smp.storage.grownio"
+linux_case hotplug "disks come and go under load" "stor.hotplug" \
+    "smp.storage.hotplug smp.storage.hotsum1 smp.storage.hotsum2 smp.storage.hotsum3 smp.storage.load"
+linux_case mmiogap "memory on both sides of a gap that was moved" "core.mmiogap" \
+    "up.gap.memory up.gap.total"
+linux_case power "the guest resets itself and starts again, and switches off" "" \
+    "up.reboot up.power.off smp.power.off"
+linux_case dmesg "the kernels' own logs have no complaint" "" "smp.dmesg.clean up.dmesg.clean"
+
+atf_init_test_cases() { add_cases; }
