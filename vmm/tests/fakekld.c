@@ -127,9 +127,9 @@ noisy_ring(void)
 		    relid[0] | 2u << 12, 0, &e);
 	}
 	good_pfns(pfn, 1);
-	CHECK(gpadl(relid[n - 1], 0x200, pfn, 8, 8 * PAGE) == 0);
-	if (n > 1)
-		CHECK(open_channel(relid[1], 0x200, 4, 3000) == 0);
+	CHECK(n > 1);
+	CHECK(gpadl(relid[1], 0x200, pfn, 8, 8 * PAGE) == 0);
+	CHECK(open_channel(relid[1], 0x200, 4, 3000) == 0);
 }
 
 static void
