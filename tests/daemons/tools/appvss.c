@@ -23,7 +23,7 @@ main(int argc, char **argv)
 	struct device d;
 	const char *name;
 
-	if (argc < 2 || device_open(&d, argv[1]) != 0) {
+	if (argc < 2 || device_open_wait(&d, argv[1]) != 0) {
 		perror(argc > 1 ? argv[1] : "appvss");
 		return (1);
 	}

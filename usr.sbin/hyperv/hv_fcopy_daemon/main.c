@@ -125,7 +125,7 @@ main(int argc, char **argv)
 	open_places(&ps, argc - optind, argv + optind);
 	service_start(&s);
 	copy_init(&c, &ps);
-	if (device_open(&d, path) != 0) {
+	if (device_open_wait(&d, path) != 0) {
 		log_msg(LOG_ERR, "%s: %s", path, strerror(errno));
 		exit(1);
 	}

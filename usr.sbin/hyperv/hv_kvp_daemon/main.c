@@ -112,7 +112,7 @@ open_all(struct kvp *k, struct device *d, const struct service *s,
 	if (error != 0)
 		log_msg(LOG_ERR, "%s: %s; no addresses, no configuration by "
 		    "the host", p->helper, strerror(error));
-	if (device_open(d, p->device) != 0) {
+	if (device_open_wait(d, p->device) != 0) {
 		log_msg(LOG_ERR, "%s: %s", p->device, strerror(errno));
 		exit(1);
 	}

@@ -271,7 +271,7 @@ main(int argc, char **argv)
 		usage();
 	service_take(&s);
 	service_start(&s);
-	if (device_open(&d, path) != 0) {
+	if (device_open_wait(&d, path) != 0) {
 		log_msg(LOG_ERR, "%s: %s", path, strerror(errno));
 		exit(1);
 	}

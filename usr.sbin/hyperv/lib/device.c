@@ -20,9 +20,12 @@
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "device.h"
+
+#define	OPEN_TRIES	100		/* 20 ms apart */
 
 #ifdef __linux__
 #include "kdev.h"
@@ -219,6 +222,20 @@ device_open(struct device *d, const char *path)
 	}
 	d->fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	return (d->fd < 0 ? -1 : 0);
+}
+
+int
+device_open_wait(struct device *d, const char *path)
+{
+	struct timespec nap = { 0, 20000000 };
+	int error, i;
+
+	for (i = 0;; i++) {
+		error = device_open(d, path);
+		if (error == 0 || errno != EBUSY || i == OPEN_TRIES)
+			return (error);
+		nanosleep(&nap, NULL);
+	}
 }
 
 void

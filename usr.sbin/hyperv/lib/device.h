@@ -28,6 +28,8 @@ struct device {
 
 /* For reading and writing, never waiting in a read. */
 int	device_open(struct device *, const char *path);
+/* The same, waiting a little for one that is just being closed (EBUSY). */
+int	device_open_wait(struct device *, const char *path);
 void	device_close(struct device *);
 /* 0 at the time-out (milliseconds; -1 never), or DEVICE_ bits. */
 int	device_wait(struct device *, int wake, int timeout);
