@@ -43,3 +43,4 @@ $(BENCH_RING)/%.o: core/common/%.c core/include/hvk/ring.h
 	    -c -o $@ $<
 
 -include bench/storage/build.mk
+-include bench/net/build.mk

@@ -172,11 +172,15 @@ hvk_netvsc_tx_copy(struct hvk_netvsc_tx *tx, const struct hvk_net_meta *meta,
 	slot = &tx->slot[tx->open];
 	to = tx->config.buffer + (size_t)slot->section *
 	    tx->config.section_size + tx->used;
+	/*
+	 * What is padding must not be what was there before.  Eight bytes at
+	 * the end are cheaper than none or a few; header and frame go on top.
+	 */
+	hvk_zero(to + need - 8, 8);
+	if (need - header - len > 8)
+		hvk_zero(to + header + len, need - header - len);
 	(void)hvk_rndis_encode(to, meta, len,
 	    need % tx->config.align == 0 ? tx->config.align : 1);
-	/* What is padding must not be what was there before. */
-	if (need != header + len)
-		hvk_zero(to + header + len, need - header - len);
 	tx->used += need;
 	slot->packets++;
 	slot->bytes += len;

@@ -31,6 +31,8 @@ static struct {
 	uint32_t	init_len;
 	uint8_t		mac[8];
 	uint32_t	mac_len, mtu, link, speed;
+	uint32_t	spoil;		/* the answer about this OID */
+	uint32_t	rss_queues;
 	uint32_t	refuse;		/* this OID */
 	uint32_t	silent;		/* about this OID */
 	bool		answer_first;	/* before the send is completed */
@@ -82,6 +84,7 @@ good_host(void)
 	host.mac_len = 6;
 	host.mtu = 1500;
 	host.speed = 100000000;
+	host.rss_queues = 8;
 }
 
 static int
@@ -147,7 +150,7 @@ static uint32_t
 query_answer(uint32_t oid, uint8_t *info)
 {
 	struct hvk_net_offload o = { HVK_OFF_ALL, 60000, 2, 60000, 2 };
-	struct hvk_net_rss_caps r = { 8, 128, HVK_RSS_TOEPLITZ |
+	struct hvk_net_rss_caps r = { host.rss_queues, 128, HVK_RSS_TOEPLITZ |
 	    HVK_RSS_IPV4 | HVK_RSS_TCP_IPV4 };
 
 	switch (oid) {
@@ -213,6 +216,8 @@ answer_rndis(const struct hvk_netvsc_message *m, enum answer how)
 		len = host.init_len;
 	} else if (q.type == HVK_RNDIS_QUERY) {
 		n = status == 0 ? query_answer(q.oid, out + 24) : 0;
+		if (q.oid == host.spoil)
+			out[24] ^= 0xff;
 		memcpy(out + 16, &n, 4);
 		len = 24 + n;
 		n = HVK_RNDIS_QUERY_DONE_OFFSET;
@@ -656,6 +661,24 @@ ATF_TC_BODY(optional, tc)
 			ATF_REQUIRE_EQ(oids[i] != HVK_OID_RSS_CAPS,
 			    s.subchannels != 0);
 		}
+	/* Abilities that make no sense are none. */
+	good_host();
+	host.spoil = HVK_OID_OFFLOAD_CAPS;
+	reach(HVK_NETVSC_READY);
+	ATF_REQUIRE_EQ(0, s.offload.can + s.offloads);
+	ATF_REQUIRE_EQ(1, s.rejected);
+	good_host();
+	host.spoil = HVK_OID_RSS_CAPS;
+	reach(HVK_NETVSC_READY);
+	ATF_REQUIRE_EQ(0, s.rss.queues + s.subchannels);
+	ATF_REQUIRE_EQ(1, s.rejected);
+	/* No more channels than the host has queues for. */
+	good_host();
+	host.rss_queues = 3;
+	host.sub.subchannel_done.count = 2;
+	reach(HVK_NETVSC_READY);
+	ATF_REQUIRE_EQ(2, s.wanted);
+	ATF_REQUIRE_EQ(2, s.subchannels);
 }
 
 ATF_TC(order);
@@ -911,6 +934,9 @@ ATF_TC_BODY(indications, tc)
 	m[2] = HVK_RNDIS_STATUS_NETWORK;
 	ATF_REQUIRE_EQ(HVK_OK, rndis(m, 24));
 	ATF_REQUIRE_EQ(HVK_NETVSC_NETWORK, last);
+	m[2] = HVK_RNDIS_STATUS_OFFLOAD;	/* as we set it: nothing new */
+	ATF_REQUIRE_EQ(HVK_OK, rndis(m, 24));
+	ATF_REQUIRE_EQ(0, s.unknown);
 	m[2] = 0x12345678;
 	ATF_REQUIRE_EQ(HVK_OK, rndis(m, 24));
 	ATF_REQUIRE_EQ(1, s.unknown);

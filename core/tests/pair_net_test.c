@@ -312,6 +312,57 @@ ATF_TC_BODY(coalesced, tc)
 	rig_free(&r);
 }
 
+ATF_TC(steering);
+ATF_TC_HEAD(steering, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "flows are spread by the key and table "
+	    "that the guest set: each flow on one channel, all channels used");
+	atf_tc_set_md_var(tc, "X-feature", "net.vrss");
+}
+ATF_TC_BODY(steering, tc)
+{
+	static struct hvk_toeplitz table;
+	static struct rig r;
+	struct hvk_net_rss rss;
+	uint32_t channel, flow, hash, i, seen[RIG_CHANNELS], type;
+	uint64_t rng = 5;
+	uint8_t f[64];
+
+	rig_make(&r, &guest_config, &host_config);
+	rig_start(&r);
+	memset(&rss, 0, sizeof(rss));
+	rss.enabled = true;
+	rss.hash = host_config.hash;
+	rss.entries = 128;
+	for (i = 0; i < 40; i++)
+		rss.key[i] = (uint8_t)rig_next(&rng);
+	for (i = 0; i < 128; i++)
+		rss.table[i] = (uint16_t)(1 + i % 3);	/* not the primary */
+	rig_request(&r, hvk_netvsc_set_rss(&r.g, &rss, r.now));
+	hvk_toeplitz_init(&table, r.h.rss.key);
+	memset(seen, 0, sizeof(seen));
+	for (flow = 0; flow < 3000; flow++) {
+		memset(f, 0, sizeof(f));
+		f[12] = 8;
+		f[14] = 0x45;
+		f[23] = 6;
+		for (i = 26; i < 38; i++)
+			f[i] = (uint8_t)rig_next(&rng);
+		hash = hvk_rss_hash(&table, r.h.rss.hash, f, sizeof(f), &type);
+		ATF_REQUIRE_EQ(HVK_RSS_TCP_IPV4, type);
+		channel = hvk_netvsp_steer(&r.h, hash, 4);
+		seen[channel]++;
+		/* What is not hashed does not matter. */
+		f[50] ^= 1;
+		ATF_REQUIRE_EQ(hash, hvk_rss_hash(&table, r.h.rss.hash, f,
+		    sizeof(f), &type));
+	}
+	ATF_REQUIRE_EQ(0, seen[0]);
+	for (i = 1; i < 4; i++)
+		ATF_REQUIRE(seen[i] > 800 && seen[i] < 1200);
+	rig_free(&r);
+}
+
 ATF_TC(notices);
 ATF_TC_HEAD(notices, tc)
 {
@@ -414,6 +465,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, requests);
 	ATF_TP_ADD_TC(tp, soak);
 	ATF_TP_ADD_TC(tp, coalesced);
+	ATF_TP_ADD_TC(tp, steering);
 	ATF_TP_ADD_TC(tp, notices);
 	ATF_TP_ADD_TC(tp, removed);
 	return (atf_no_error());
