@@ -24,6 +24,7 @@ say() { printf '   %s\n' "$*"; }
 proof() { "$HVK" proof "$1" kld yes "$2" "make run: $3"; say "proved $1: $2"; }
 
 . tests/run/net.sh
+. tests/run/services.sh
 
 # rate BYTES MILLISECONDS
 rate() { echo "$(($1 / 1048 / ($2 + 1))) MB/s"; }
@@ -269,5 +270,6 @@ grow
 hotplug
 shut_down
 versions
+services
 network
 matrix

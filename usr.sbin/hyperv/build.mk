@@ -63,6 +63,7 @@ $(HVD_FUZZ): $(B)/fuzz/%: $(HVD)/fuzz/%.c $(HVD_PARTS) $(HVD_HEADERS)
 
 # Programs that the tests use.
 HVD_TOOLS :=	$(patsubst %.c,$(B)/%,$(wildcard tests/daemons/tools/*.c))
+PROGRAMS +=	$(HVD_TOOLS) $(HVD_MODULES)
 $(HVD_TOOLS): $(B)/%: %.c $(HVD)/lib/device.c $(HVD_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(HVD_CFLAGS) -o $@ $(filter %.c,$^) -ljansson
