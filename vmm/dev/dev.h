@@ -81,6 +81,28 @@ struct dev_rtc *dev_rtc_create(void);
 void	dev_rtc_destroy(struct dev_rtc *);
 int	dev_rtc_ports(struct dev_rtc *, struct dev_ports *);
 
+/* ---- ioapic.c */
+struct dev_message {		/* to a local APIC; data 0: none */
+	uint32_t	address;
+	uint32_t	data;
+};
+struct dev_ioapic_ops {
+	void	(*send)(void *, const struct dev_message *);
+	/* What each pin would send, from now on. */
+	void	(*routes)(void *, const struct dev_message *, unsigned n);
+	void	*arg;
+};
+struct dev_ioapic;
+struct dev_ioapic *dev_ioapic_create(const struct dev_ioapic_ops *);
+void	dev_ioapic_destroy(struct dev_ioapic *);
+void	dev_ioapic_reset(struct dev_ioapic *);
+/* 32-bit accesses at an offset of its page. */
+uint32_t dev_ioapic_read(struct dev_ioapic *, uint32_t offset);
+void	dev_ioapic_write(struct dev_ioapic *, uint32_t offset, uint32_t value);
+void	dev_ioapic_line(struct dev_ioapic *, uint32_t pin, bool level);
+/* A processor is done with a level-triggered interrupt. */
+void	dev_ioapic_eoi(struct dev_ioapic *, uint8_t vector);
+
 /* ---- console.c: the serial port on our terminal, with a copy in DIR. */
 struct dev_console;
 struct dev_console *dev_console_start(struct dev_uart *,

@@ -45,35 +45,12 @@ gsi(uint32_t vp, uint32_t sint)
 	return (GSI_FIRST + vp * HVK_HV_SINTS + sint);
 }
 
-/* The table replaces KVM's own: ISA and IOAPIC pins first, then the SINTs. */
-static int
-set_routes(struct kvm_machine *m)
+static void
+routes(struct kvm_machine *m, struct kvm_irq_routing *t)
 {
-	uint32_t n = 8 * 2 + PLAT_IOAPIC_PINS + m->conf.ncpus * HVK_HV_SINTS;
-	struct kvm_irq_routing *t;
 	struct kvm_irq_routing_entry *e;
 	uint32_t i;
-	int error;
 
-	t = calloc(1, sizeof(*t) + n * sizeof(t->entries[0]));
-	if (t == NULL)
-		return (-ENOMEM);
-	for (i = 0; i < 16; i++) {
-		e = &t->entries[t->nr++];
-		e->gsi = i;
-		e->type = KVM_IRQ_ROUTING_IRQCHIP;
-		e->u.irqchip.irqchip = i < 8 ? KVM_IRQCHIP_PIC_MASTER :
-		    KVM_IRQCHIP_PIC_SLAVE;
-		e->u.irqchip.pin = i % 8;
-	}
-	for (i = 0; i < PLAT_IOAPIC_PINS; i++) {
-		e = &t->entries[t->nr++];
-		e->gsi = i;
-		e->type = KVM_IRQ_ROUTING_IRQCHIP;
-		e->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
-		/* The timer is on pin 2, as the MADT says. */
-		e->u.irqchip.pin = i == 0 ? 2 : i;
-	}
 	for (i = 0; i < m->conf.ncpus * HVK_HV_SINTS; i++) {
 		e = &t->entries[t->nr++];
 		e->gsi = GSI_FIRST + i;
@@ -81,9 +58,6 @@ set_routes(struct kvm_machine *m)
 		e->u.hv_sint.vcpu = i / HVK_HV_SINTS;
 		e->u.hv_sint.sint = i % HVK_HV_SINTS;
 	}
-	error = ioctl(m->vm_fd, KVM_SET_GSI_ROUTING, t) != 0 ? -errno : 0;
-	free(t);
-	return (error);
 }
 
 static int
@@ -102,9 +76,6 @@ setup_vcpu(struct kvm_vcpu *v)
 
 	if (ioctl(v->fd, KVM_ENABLE_CAP, &cap) != 0)
 		return (-errno);
-	/* A route to a processor needs it to be there: last one sets them. */
-	if (v->index + 1 == v->m->conf.ncpus)
-		return (set_routes(v->m));
 	return (0);
 }
 
@@ -221,5 +192,6 @@ const struct kvm_accel kvm_accel_kernel = {
 	.doorbell = doorbell,
 	.owner = owner,
 	.reference = reference,
+	.routes = routes,
 	.exit = accel_exit,
 };

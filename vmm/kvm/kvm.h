@@ -90,6 +90,9 @@ struct kvm_accel {
 	void		(*hypercall_page)(struct kvm_machine *, uint64_t gpa);
 	/* The reference counter, where it is not the bus's; may be NULL. */
 	uint64_t	(*reference)(struct kvm_machine *);
+	/* SINTs as GSIs, if it has any: entries added to the table. */
+	void		(*routes)(struct kvm_machine *,
+			    struct kvm_irq_routing *);
 	/* Before each run, on the processor's thread; may be NULL. */
 	void		(*before)(struct kvm_vcpu *);
 	/* An exit that is the accelerator's alone: true if it was. */
@@ -120,6 +123,7 @@ struct kvm_machine {
 	int		sys_fd;
 	pthread_mutex_t	vm_lock;
 	int		vm_fd;
+	struct dev_message pin[PLAT_IOAPIC_PINS];	/* vm_lock; gen2 */
 	struct kvm_bell	bell[KVM_BELLS];	/* vm_lock */
 	size_t		run_size;
 	struct kvm_vcpu	vcpu[VMM_MAXCPU];
@@ -129,6 +133,7 @@ struct kvm_machine {
 	struct dev_uart	*uart;
 	struct dev_power *power;
 	struct dev_rtc	*rtc;
+	struct dev_ioapic *ioapic;	/* gen2 only, else it is KVM's */
 
 	pthread_mutex_t	end_lock;
 	_Atomic bool	over;		/* end is set */
@@ -156,6 +161,8 @@ void	kvm_end(struct kvm_machine *, enum kvm_end, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 /* Ask a processor's thread to do something; any thread. */
 void	kvm_request(struct kvm_vcpu *, uint32_t what);
+/* KVM's table of interrupt routes, made anew.  0/-errno. */
+int	kvm_set_routes(struct kvm_machine *);
 int	kvm_filter_msrs(struct kvm_machine *, uint32_t first, uint32_t n);
 /* The processor whose thread this is, or NULL. */
 extern _Thread_local struct kvm_vcpu *kvm_self;

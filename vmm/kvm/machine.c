@@ -87,6 +87,10 @@ set_line(void *arg, uint32_t gsi, bool level)
 	struct kvm_machine *m = arg;
 	struct kvm_irq_level l = { .irq = gsi, .level = level };
 
+	if (m->ioapic != NULL) {
+		dev_ioapic_line(m->ioapic, gsi, level);
+		return;
+	}
 	pthread_mutex_lock(&m->vm_lock);
 	if (m->vm_fd >= 0)
 		(void)ioctl(m->vm_fd, KVM_IRQ_LINE, &l);
@@ -117,6 +121,34 @@ dev_event(void *arg, enum dev_event event)
 			    "button");
 		break;
 	}
+}
+
+/* The I/O APIC of the gen2 profile: a message, and what KVM should know. */
+static void
+send_message(void *arg, const struct dev_message *msg)
+{
+	struct kvm_machine *m = arg;
+	struct kvm_msi msi = {
+		.address_lo = msg->address,
+		.data = msg->data,
+	};
+
+	pthread_mutex_lock(&m->vm_lock);
+	if (m->vm_fd >= 0)
+		(void)ioctl(m->vm_fd, KVM_SIGNAL_MSI, &msi);
+	pthread_mutex_unlock(&m->vm_lock);
+}
+
+static void
+pins_changed(void *arg, const struct dev_message *pin, unsigned n)
+{
+	struct kvm_machine *m = arg;
+
+	pthread_mutex_lock(&m->vm_lock);
+	memcpy(m->pin, pin, n * sizeof(*pin));
+	if (m->vm_fd >= 0)
+		(void)kvm_set_routes(m);
+	pthread_mutex_unlock(&m->vm_lock);
 }
 
 /* ---- what the bus asks for */
@@ -219,18 +251,81 @@ make_memory(struct kvm_machine *m)
 	return (error);
 }
 
+/* In the legacy profile KVM has PIC, I/O APIC and PIT, in gen2 none of them. */
 static int
 make_irqchips(struct kvm_machine *m)
 {
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	struct kvm_enable_cap split = {
+		.cap = KVM_CAP_SPLIT_IRQCHIP,
+		.args = { PLAT_IOAPIC_PINS },
+	};
 
 	/* Only some processors need it, and on others it does nothing. */
 	(void)ioctl(m->vm_fd, KVM_SET_TSS_ADDR, TSS_ADDR);
-	if (ioctl(m->vm_fd, KVM_CREATE_IRQCHIP, 0) != 0)
-		return (-errno);
-	if (!m->conf.gen2 && ioctl(m->vm_fd, KVM_CREATE_PIT2, &pit) != 0)
+	if (m->conf.gen2)
+		return (ioctl(m->vm_fd, KVM_ENABLE_CAP, &split) != 0 ?
+		    -errno : 0);
+	if (ioctl(m->vm_fd, KVM_CREATE_IRQCHIP, 0) != 0 ||
+	    ioctl(m->vm_fd, KVM_CREATE_PIT2, &pit) != 0)
 		return (-errno);
 	return (0);
+}
+
+/* ISA pins go to both controllers, as wired in a PC. */
+static void
+legacy_routes(struct kvm_irq_routing *t)
+{
+	struct kvm_irq_routing_entry *e;
+	uint32_t i;
+
+	for (i = 0; i < 16; i++) {
+		e = &t->entries[t->nr++];
+		e->gsi = i;
+		e->type = KVM_IRQ_ROUTING_IRQCHIP;
+		e->u.irqchip.irqchip = i < 8 ? KVM_IRQCHIP_PIC_MASTER :
+		    KVM_IRQCHIP_PIC_SLAVE;
+		e->u.irqchip.pin = i % 8;
+	}
+	for (i = 0; i < PLAT_IOAPIC_PINS; i++) {
+		e = &t->entries[t->nr++];
+		e->gsi = i;
+		e->type = KVM_IRQ_ROUTING_IRQCHIP;
+		e->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
+		/* The timer is on pin 2, as the MADT says. */
+		e->u.irqchip.pin = i == 0 ? 2 : i;
+	}
+}
+
+/* The table replaces KVM's own. */
+int
+kvm_set_routes(struct kvm_machine *m)
+{
+	uint32_t n = 16 + PLAT_IOAPIC_PINS + m->conf.ncpus * HVK_HV_SINTS;
+	struct kvm_irq_routing_entry *e;
+	struct kvm_irq_routing *t;
+	uint32_t i;
+	int error;
+
+	t = calloc(1, sizeof(*t) + n * sizeof(t->entries[0]));
+	if (t == NULL)
+		return (-ENOMEM);
+	if (!m->conf.gen2)
+		legacy_routes(t);
+	for (i = 0; i < PLAT_IOAPIC_PINS && m->conf.gen2; i++) {
+		if (m->pin[i].data == 0)
+			continue;
+		e = &t->entries[t->nr++];
+		e->gsi = i;
+		e->type = KVM_IRQ_ROUTING_MSI;
+		e->u.msi.address_lo = m->pin[i].address;
+		e->u.msi.data = m->pin[i].data;
+	}
+	if (m->accel->routes != NULL)
+		m->accel->routes(m, t);
+	error = ioctl(m->vm_fd, KVM_SET_GSI_ROUTING, t) != 0 ? -errno : 0;
+	free(t);
+	return (error);
 }
 
 int
@@ -323,6 +418,7 @@ close_vm(struct kvm_machine *m)
 		close(m->vm_fd);
 	m->vm_fd = -1;
 	memset(m->bell, 0, sizeof(m->bell));
+	memset(m->pin, 0, sizeof(m->pin));
 	pthread_mutex_unlock(&m->vm_lock);
 }
 
@@ -361,6 +457,11 @@ open_vm(struct kvm_machine *m, char *err, size_t errlen)
 		/* KVM's own paravirtual registers are not offered. */
 		if (error == 0)
 			(void)ioctl(m->vcpu[i].fd, KVM_ENABLE_CAP, &pv);
+	}
+	if (error == 0) {
+		/* A route to a processor needs it to be there. */
+		what = "route its interrupts";
+		error = kvm_set_routes(m);
 	}
 	if (error != 0)
 		return (vmm_fail(err, errlen, error, "KVM cannot %s: %s", what,
@@ -419,6 +520,7 @@ open_kvm(struct kvm_machine *m, char *err, size_t errlen)
 static int
 make_devices(struct kvm_machine *m)
 {
+	struct dev_ioapic_ops ops = { send_message, pins_changed, m };
 	struct dev_port p;
 	int error;
 
@@ -426,8 +528,9 @@ make_devices(struct kvm_machine *m)
 	m->uart = dev_uart_create(&m->devs, PLAT_COM1_IRQ);
 	m->power = dev_power_create(&m->devs, !m->conf.gen2);
 	m->rtc = m->conf.gen2 ? NULL : dev_rtc_create();
+	m->ioapic = m->conf.gen2 ? dev_ioapic_create(&ops) : NULL;
 	if (m->uart == NULL || m->power == NULL ||
-	    (m->rtc == NULL && !m->conf.gen2))
+	    (m->conf.gen2 ? m->ioapic == NULL : m->rtc == NULL))
 		return (-ENOMEM);
 	dev_uart_port(m->uart, PLAT_COM1_PORT, &p);
 	error = dev_ports_add(&m->ports, &p);
@@ -514,6 +617,7 @@ kvm_destroy(struct kvm_machine *m)
 	dev_uart_destroy(m->uart);
 	dev_power_destroy(m->power);
 	dev_rtc_destroy(m->rtc);
+	dev_ioapic_destroy(m->ioapic);
 	guest_mem_destroy(&m->mem);
 	if (m->sys_fd >= 0)
 		close(m->sys_fd);
@@ -609,5 +713,7 @@ kvm_reset(struct kvm_machine *m, char *err, size_t errlen)
 		return (error);
 	dev_uart_reset(m->uart);
 	dev_power_reset(m->power);
+	if (m->ioapic != NULL)
+		dev_ioapic_reset(m->ioapic);
 	return (0);
 }

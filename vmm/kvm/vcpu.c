@@ -174,12 +174,37 @@ exit_io(struct kvm_vcpu *v)
 	}
 }
 
+static bool
+ioapic_access(struct kvm_vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	struct dev_ioapic *a = v->m->ioapic;
+	uint64_t offset = run->mmio.phys_addr - PLAT_IOAPIC;
+	uint32_t value;
+
+	if (a == NULL || run->mmio.phys_addr < PLAT_IOAPIC || offset >= 0x1000)
+		return (false);
+	memset(&value, 0, sizeof(value));
+	if (run->mmio.is_write) {
+		memcpy(&value, run->mmio.data, run->mmio.len < 4 ?
+		    run->mmio.len : 4);
+		dev_ioapic_write(a, (uint32_t)offset, value);
+		return (true);
+	}
+	value = dev_ioapic_read(a, (uint32_t)offset);
+	memset(run->mmio.data, 0, sizeof(run->mmio.data));
+	memcpy(run->mmio.data, &value, sizeof(value));
+	return (true);
+}
+
 /* Memory that is nobody's: reads as ones, as an empty bus does. */
 static void
 exit_mmio(struct kvm_vcpu *v)
 {
 	struct kvm_run *run = v->run;
 
+	if (ioapic_access(v))
+		return;
 	if (!run->mmio.is_write)
 		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
 	if (atomic_fetch_add(&v->m->stray, 1u) < STRAY_LINES)
@@ -286,6 +311,10 @@ serve(struct kvm_vcpu *v)
 		kvm_end(v->m, KVM_END_ERROR, "processor %u cannot be entered "
 		    "(reason %#llx)", v->index, (unsigned long long)
 		    run->fail_entry.hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_IOAPIC_EOI:
+		if (v->m->ioapic != NULL)
+			dev_ioapic_eoi(v->m->ioapic, run->eoi.vector);
 		break;
 	case KVM_EXIT_HLT:
 	case KVM_EXIT_INTR:

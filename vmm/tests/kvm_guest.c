@@ -13,6 +13,9 @@
 #define	PM1_CNT		0x604
 #define	S5_NOW		(5u << 10 | 1u << 13)
 #define	SEL_CODE	0x10
+#define	PM1_STATUS	0x600
+#define	PM1_ENABLE	0x602
+#define	IOAPIC		0xfec00000u
 #define	LAPIC_SVR	0xfee000f0u
 #define	LAPIC_EOI	0xfee000b0u
 #define	LAPIC_ISR	0xfee00100u
@@ -81,7 +84,7 @@ struct start_info {
 
 static struct gate idt[256] __attribute__((aligned(16)));
 static volatile uint32_t sints, ticks, in_service;
-static volatile bool explicit_eoi;
+static volatile bool explicit_eoi, button;
 volatile uint32_t faults, nmis;
 
 void	guest_main(const struct start_info *);
@@ -212,6 +215,9 @@ void
 took_tick(void)
 {
 	ticks++;
+	/* A level that stays high comes again: the second time it ends. */
+	if (button && ticks == 2)
+		out16(PM1_STATUS, 0x100);
 	*(volatile uint32_t *)LAPIC_EOI = 0;
 }
 
@@ -492,6 +498,65 @@ run_crash(void)
 	    HVK_CRASH_NOTIFY | HVK_CRASH_MESSAGE));
 }
 
+static void
+ioapic_entry(unsigned pin, uint32_t low)
+{
+	volatile uint32_t *ioapic = (volatile uint32_t *)IOAPIC;
+
+	ioapic[0] = 0x10 + 2 * pin + 1;
+	ioapic[4] = 0;			/* to local APIC 0 */
+	ioapic[0] = 0x10 + 2 * pin;
+	ioapic[4] = low;
+}
+
+static uint32_t
+ioapic_read(unsigned reg)
+{
+	volatile uint32_t *ioapic = (volatile uint32_t *)IOAPIC;
+
+	ioapic[0] = reg;
+	return (ioapic[4]);
+}
+
+/* An edge from the serial port, then a level from the power button. */
+static void
+run_lines(bool gen2)
+{
+	uint64_t start;
+
+	explicit_eoi = true;
+	*(volatile uint32_t *)LAPIC_SVR = 0x1ff;
+	set_gate(VECTOR_SINT, (uint32_t)on_sint);
+	set_gate(VECTOR_TIMER, (uint32_t)on_tick);
+	same("ioapic-version", 0x170011, ioapic_read(1));
+	out8(0x21, 0xa5);
+	same("pic", gen2 ? 0xff : 0xa5, in8(0x21));
+	out8(0x21, 0xff);
+	check("clock", (in8(0x71) != 0xff) == !gen2);
+	ioapic_entry(4, VECTOR_SINT);
+	out8(SERIAL + 1, 2);		/* transmitter empty */
+	while (sints == 0)
+		__asm__ volatile("sti; hlt; cli" : : : "memory");
+	same("edge", 1, sints);
+	same("why", 2, in8(SERIAL + 2) & 0xf);
+	out8(SERIAL + 1, 0);
+	ioapic_entry(9, VECTOR_TIMER | 1u << 15);
+	same("entry", VECTOR_TIMER | 1u << 15, ioapic_read(0x10 + 18));
+	out16(PM1_ENABLE, 0x100);
+	button = true;
+	put("ready\n");
+	while (ticks == 0)
+		__asm__ volatile("sti; hlt; cli" : : : "memory");
+	start = msr(HVK_MSR_REFERENCE_COUNTER);
+	__asm__ volatile("sti" : : : "memory");
+	while (ticks < 2 && msr(HVK_MSR_REFERENCE_COUNTER) - start < 20000000)
+		continue;
+	__asm__ volatile("cli" : : : "memory");
+	same("level", 2, ticks);
+	out16(PM1_STATUS, 0x100);
+	check("button", (in8(PM1_STATUS + 1) & 1) == 0);
+}
+
 /* Interrupts stay off: this one comes all the same. */
 static void
 run_nmi(void)
@@ -552,6 +617,12 @@ guest_main(const struct start_info *info)
 		break;
 	case 'e':
 		run_echo();
+		break;
+	case 'l':
+		run_lines(false);
+		break;
+	case 'g':
+		run_lines(true);
 		break;
 	case 'N':
 		run_nmi();
