@@ -57,6 +57,16 @@ void	iftap_link(struct kif *);
 void	iftap_changed(struct kif *);		/* flags, MTU, capabilities */
 void	iftap_describe(struct kif *, struct kld_out *);
 
+/* iftap_frame.c: virtio-net's header, as the tap has it. */
+struct vnet_hdr {
+	uint8_t flags, gso;
+	uint16_t hdr_len, gso_size, csum_start, csum_offset;
+};
+void	iftap_believe(struct ifnet *, struct mbuf *, struct vnet_hdr *);
+bool	iftap_ask(struct ifnet *, struct mbuf *, const struct vnet_hdr *,
+	    u_long *soft);
+void	iftap_take_tag(struct ifnet *, struct mbuf *);
+
 /* bpf.c */
 int	kif_capture(struct kif *, const char *path);	/* NULL ends it */
 void	kif_tap(struct kif *, struct mbuf *);

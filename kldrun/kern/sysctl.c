@@ -579,9 +579,32 @@ leaf_size(const struct sysctl_oid *oid)
 	return (sizes[oid->oid_kind & CTLTYPE]);
 }
 
+/* Opaque values are shown, and may be set, as hexadecimal digits. */
+#define	OPAQUE_MAX	1024
+
+static int
+from_hex(const char *text, uint8_t *to, size_t *len)
+{
+	char digits[3] = "";
+	char *end;
+	size_t n;
+
+	for (n = 0; text[0] != '\0'; text += 2, n++) {
+		if (text[1] == '\0' || n == OPAQUE_MAX)
+			return (EINVAL);
+		memcpy(digits, text, 2);
+		to[n] = strtouq(digits, &end, 16);
+		if (*end != '\0')
+			return (EINVAL);
+	}
+	*len = n;
+	return (0);
+}
+
 static int
 set_from_text(struct sysctl_oid *oid, const char *text)
 {
+	uint8_t opaque[OPAQUE_MAX];
 	struct value old = { NULL, 0, 0 };
 	struct sysctl_req req;
 	char *end;
@@ -595,6 +618,11 @@ set_from_text(struct sysctl_oid *oid, const char *text)
 	if ((oid->oid_kind & CTLTYPE) == CTLTYPE_STRING) {
 		req.newptr = text;
 		req.newlen = strlen(text);
+	} else if ((oid->oid_kind & CTLTYPE) == CTLTYPE_OPAQUE) {
+		error = from_hex(text, opaque, &req.newlen);
+		if (error != 0)
+			return (error);
+		req.newptr = opaque;
 	} else {
 		v = strtouq(text, &end, 0);
 		if (end == text || *end != '\0' || leaf_size(oid) == 0)
@@ -619,7 +647,7 @@ value_text(struct sysctl_oid *oid, const struct value *v, struct kld_out *o)
 		return;
 	}
 	if (n == 0) {
-		for (i = 0; i < v->len && i < 64; i++)
+		for (i = 0; i < v->len && i < OPAQUE_MAX; i++)
 			kld_outf(o, "%02x", (u_char)v->p[i]);
 		return;
 	}

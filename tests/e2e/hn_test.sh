@@ -266,8 +266,27 @@ vrss_body() {
 		atf_check test "$(hn vm rx.$i.rss_pkts)" -gt 100
 		atf_check test "$(hn vm tx.$i.packets)" -gt 100
 	done
+	# A table that names one ring only: the others get nothing more.
+	table=$(awk 'BEGIN { for (i = 0; i < 128; i++) printf "02000000" }')
+	check guest_sysctl vm dev.hn.0.rss_ind=$table
+	shows "^$table\$" hn vm rss_ind
+	for i in 0 1 2 3; do
+		guest_sysctl vm dev.hn.0.rx.$i.rss_pkts=0 >/dev/null
+	done
+	rate 10.77.0.2 -P 16 -R
+	for i in 0 1 3; do
+		atf_check test "$(hn vm rx.$i.rss_pkts)" -lt 100
+	done
+	atf_check test "$(hn vm rx.2.rss_pkts)" -gt 1000
+	# One that names a ring that is not there is refused, and a new key taken.
+	shows 'Invalid argument' guest_sysctl vm \
+	    dev.hn.0.rss_ind=$(echo $table | sed 's/^02/04/')
+	key=$(awk 'BEGIN { for (i = 0; i < 40; i++) printf "%02x", i * 5 + 1 }')
+	check guest_sysctl vm dev.hn.0.rss_key=$key
+	shows "^$key\$" hn vm rss_key
+	frames vm -s 17 -n 1000
 	net_stop vm
-	echo "figure: net.vrss 4 queues, all used"
+	echo "figure: net.vrss 4 queues, all used; table and key set"
 }
 
 new_case filter "promiscuous, multicast and another address reach the host's filter"
