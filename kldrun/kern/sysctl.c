@@ -751,7 +751,7 @@ kld_sysctl_command(const char *arg, void (*out)(void *, const char *),
 	if (eq != NULL) {
 		error = set_from_text(oid, eq + 1);
 		if (error != 0) {
-			kld_outf(&o, "sysctl: %s=%s: %s\n", name, eq + 1,
+			kld_outf(&o, "sysctl: %s=%.80s: %s\n", name, eq + 1,
 			    kld_strerror(error));
 			return (error);
 		}
