@@ -32,7 +32,7 @@ static bool
 nic_there(const struct vmm_opts *o, unsigned i)
 {
 	static const char *const said[] = { "backend", "mac", "queues",
-	    "ifname", "netns", "path", "net", "hostfwd" };
+	    "ifname", "netns", "path", "net", "hostfwd", "guest" };
 	size_t k;
 
 	for (k = 0; k < sizeof(said) / sizeof(said[0]); k++)

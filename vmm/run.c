@@ -268,6 +268,30 @@ ctl_handler(void *arg, const char *cmd, const json_t *in, json_t *out,
 
 /* ---- putting it together */
 
+/* net.N.guest: adapters are hn0, hn1... in the order of their numbers. */
+static void
+guest_taps(struct run *r, struct kld_program *p)
+{
+	json_t *nics = vmm_opts_nics(r->opts), *nic;
+	const char *name, *v;
+	char key[64];
+	size_t i;
+
+	json_array_foreach(nics, i, nic) {
+		name = json_string_value(json_object_get(nic, "name"));
+		if (name == NULL || i >= MAX_TAPS || p->nenv >= MAX_LIST)
+			break;
+		snprintf(key, sizeof(key), "net.%s.guest", name + 3);
+		v = vmm_opts_get(r->opts, key);
+		if (v == NULL)
+			continue;
+		snprintf(r->tap[i], sizeof(r->tap[i]), "kldrun.tap.hn%zu=%s",
+		    i, v);
+		r->env[p->nenv++] = r->tap[i];
+	}
+	json_decref(nics);
+}
+
 static int
 find_program(struct run *r, struct kld_program *p, char *kldrun, char *modules,
     size_t len, char *err, size_t errlen)
@@ -297,6 +321,7 @@ find_program(struct run *r, struct kld_program *p, char *kldrun, char *modules,
 	p->bounce = vmm_opts_bool(r->opts, "bounce");
 	p->env = r->env;
 	p->nenv = run_list(r->opts, "env", r->env);
+	guest_taps(r, p);
 	return (0);
 }
 

@@ -21,6 +21,7 @@
 #include "kvm/kvm.h"
 
 #define	MAX_CONTROLLERS	12
+#define	MAX_TAPS	16u
 #define	MAX_LIST	100u		/* of module.N and of env.N */
 
 struct run {
@@ -50,6 +51,7 @@ struct run {
 	struct boot_config boot;
 	const char	*modules[MAX_LIST];
 	const char	*env[MAX_LIST];		/* both engines */
+	char		tap[MAX_TAPS][200];	/* of them, ours */
 	_Atomic uint32_t resets;
 };
 

@@ -24,7 +24,7 @@ net_start() {
 	net_clean
 	ip netns add $a 2>netns.err || atf_skip "no network namespaces: $(cat netns.err)"
 	ip netns add $b
-	vm_launch "$@" --env kldrun.tap.hn0=hvkg0,netns=$a \
+	vm_launch "$@" -o net.0.guest=hvkg0,netns=$a \
 	    -o net.0.backend=tap -o net.0.ifname=hvkh0 -o net.0.netns=$b \
 	    -o net.0.mtu=9202
 	net_wait "$1"
@@ -407,7 +407,7 @@ slirp_body() {
 	[ -c /dev/net/tun ] || atf_skip "needs /dev/net/tun"
 	net_clean
 	ip netns add $a
-	vm_launch vm --env kldrun.tap.hn0=hvkg0,netns=$a -o net.0.backend=slirp
+	vm_launch vm -o net.0.guest=hvkg0,netns=$a -o net.0.backend=slirp
 	wait_for 60 "hn0" sh -c "ip -n $a link show hvkg0" || { vm_report vm; atf_fail "no hn0"; }
 	ip -n $a link set lo up
 	ip -n $a link set hvkg0 up

@@ -57,7 +57,7 @@ network() {
 		return
 	fi
 	ip netns add $net_b
-	vm_launch "$net" --env kldrun.tap.hn0=hvkg0,netns=$net_a \
+	vm_launch "$net" -o net.0.guest=hvkg0,netns=$net_a \
 	    -o net.0.backend=tap -o net.0.ifname=hvkh0 -o net.0.netns=$net_b \
 	    -o net.0.mtu=9202
 	net_up
