@@ -245,7 +245,7 @@ CASE(wrong, "Parts outside the file, too few of them, out of turn")
 	nothing_left();
 }
 
-CASE(no_space, "Too large for the disk is said at the start, or when it is full")
+CASE(no_space, "Too large for the disk: said at the start, or when it is full")
 {
 	struct rlimit rl = { 100, 100 };
 

@@ -126,7 +126,7 @@ CASE(kinds, "Which file system is frozen, synced, skipped")
 	ATF_CHECK_EQ(MOUNT_NOTHING, mount_kind_of("devfs", false));
 }
 
-CASE(freeze, "All of UFS is suspended, and resumed by the thaw; again and again")
+CASE(freeze, "All of UFS is suspended, and resumed by the thaw; five times")
 {
 	struct freezer f = { .fd = -1 };
 	int i;

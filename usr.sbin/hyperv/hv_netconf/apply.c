@@ -35,7 +35,7 @@ tool(const char *path, const char *const args[])
 	int i;
 
 	argv[0] = (char *)(uintptr_t)iface_path(full, sizeof(full), path);
-	for (i = 0; args[i] != NULL && i < MAX_ARGS; i++)
+	for (i = 0; i < MAX_ARGS && args[i] != NULL; i++)
 		argv[i + 1] = (char *)(uintptr_t)args[i];
 	argv[i + 1] = NULL;
 	return (run(argv, NULL, NULL, 0, SECONDS));

@@ -23,7 +23,7 @@ struct device {
 };
 
 #define	DEVICE_READY	1	/* device_wait: a request is there */
-#define	DEVICE_WAKE	2	/* device_wait: the other descriptor is readable */
+#define	DEVICE_WAKE	2	/* device_wait: the other one is readable */
 #define	DEVICE_GONE	4	/* device_wait: nothing will come any more */
 
 /* For reading and writing, never waiting in a read. */
