@@ -56,6 +56,8 @@ hvk_net_gather(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t offset,
 		n = seg[i].len - offset;
 		if (n > len)
 			n = len;
+		if (n == 0)
+			continue;	/* an empty piece may have no base */
 		hvk_copy(at, seg[i].base + offset, n);
 		at += n;
 		len -= n;
@@ -76,6 +78,8 @@ hvk_net_scatter(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t offset,
 		n = seg[i].len - offset;
 		if (n > len)
 			n = len;
+		if (n == 0)
+			continue;
 		hvk_copy(seg[i].base + offset, at, n);
 		at += n;
 		len -= n;
