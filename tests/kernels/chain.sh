@@ -40,6 +40,7 @@ if [ "$way" = direct ]; then
 	mkdir -p "$dir/run"
 	cd "$dir/run"
 	HVK=$build/bin/hvk KERNEL=$images/guest.kernel INITRD=$images/guest.cpio \
+	    BARE=$build/port/freestanding.elf \
 	    timeout "$limit" sh "$top/tests/kernels/guests.sh" "$@" >"$dir/log" 2>&1 </dev/null || true
 	finish "directly on /dev/kvm ($caps)"
 	exit 0

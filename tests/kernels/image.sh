@@ -120,7 +120,8 @@ fi
 
 [ "${2:-}" != direct ] || exit 0
 [ -n "$plain" ] || die "linux-image-amd64 is not installed; run tools/deps.sh"
-sum="$plain $sum $(cat "$top"/tests/kernels/*.sh "$build/bin/hvk" "$build/bin/kvmprobe" | sha256sum)"
+sum="$plain $sum $(cat "$top"/tests/kernels/*.sh "$build/bin/hvk" "$build/bin/kvmprobe" \
+    "$build/port/freestanding.elf" | sha256sum)"
 if changed "$out/host.stamp" "$sum"; then
 	dir=$out/host.dir
 	skeleton "$dir"
@@ -130,7 +131,15 @@ if changed "$out/host.stamp" "$sum"; then
 	add_file "$dir" /usr/bin/jq
 	add_modules "$dir" "$plain" irqbypass kvm ccp kvm-amd tun
 	mkdir -p "$dir/chain"
-	cp "$top"/tests/kernels/*.sh "$out/guest.cpio" "$out/guest.kernel" "$dir/chain/"
+	# Another host, for the freestanding guest: QEMU and its firmware.
+	add_file "$dir" /usr/bin/qemu-system-x86_64
+	for rom in seabios/bios-256k.bin qemu/pvh.bin qemu/kvmvapic.bin qemu/linuxboot_dma.bin; do
+		[ -f "/usr/share/$rom" ] || die "/usr/share/$rom is missing; run tools/deps.sh"
+		mkdir -p "$dir/usr/share/qemu"
+		cp -L "/usr/share/$rom" "$dir/usr/share/qemu/"
+	done
+	cp "$top"/tests/kernels/*.sh "$out/guest.cpio" "$out/guest.kernel" \
+	    "$build/port/freestanding.elf" "$dir/chain/"
 	cp "$top/tests/kernels/outer.sh" "$dir/init"
 	chmod 755 "$dir/init"
 	archive "$dir" "$out/host.cpio"

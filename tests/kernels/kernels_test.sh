@@ -62,6 +62,36 @@ linux_case() {
 	}"
 }
 
+# bare_case NAME DESCRIPTION "FEATURE..." "CHECK...": of the freestanding guest
+bare_case() {
+	linux_case "$@"
+	eval "${1}_head() {
+		atf_set descr \"\$_descr_$1\"
+		atf_set timeout 1500
+		atf_set X-engine bare
+		[ -z \"\$_feature_$1\" ] || atf_set X-feature \"\$_feature_$1\"
+	}"
+}
+
+bare_case bare_machine "our machine layer on KVM's own interrupts, hypercalls, timers and clock" \
+    "core.time" \
+    "bare.cpuid.present bare.msr.hypercall bare.msr.unknown bare.hypercall.unknown
+    bare.hypercall.connection bare.hypercall.alignment bare.hypercall.event bare.time.counter
+    bare.time.page bare.time.monotonic2 bare.synic.start bare.timer.message bare.timer.past
+    bare.timer.auto_enable bare.timer.periodic bare.timer.stopped bare.timer.direct
+    bare.timer.cpu1 bare.power.off"
+bare_case bare_bus "the guest core on it: versions, offers, a disk written and verified" \
+    "stor.basic" \
+    "bare.bus.versions bare.bus.offers bare.disk.start bare.disk.write bare.disk.verify
+    bare.disk.parallel bare.disk.beyond bare.disk.events bare.disk.events1 bare.disk.close
+    bare.disk.close1 bare.bus.unload bare.file"
+bare_case bare_other "the same guest on QEMU's VMBus server, which nobody here wrote" \
+    "core.versions" \
+    "other.cpuid.present other.msr.hypercall other.hypercall.unknown other.hypercall.connection
+    other.time.page other.time.monotonic2 other.timer.message other.timer.direct
+    other.timer.cpu1 other.bus.versions other.bus.connect other.bus.offers other.bus.unload
+    other.power.off"
+
 linux_case boot "stock Linux knows the hypervisor, its clock and its processors" "" \
     "smp.boot.hypervisor smp.boot.clock smp.boot.cpus up.boot.hypervisor up.boot.clock up.boot.cpus"
 linux_case bus "its bus connects, every device it has a driver for is open" "" \

@@ -18,7 +18,8 @@ done
 [ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
 echo "chain: outer kernel $(uname -r), up $(cut -d' ' -f1 /proc/uptime) s, $(nproc) cpu"
 echo "chain: $(kvmprobe)"
-export HVK=/bin/hvk KERNEL=/chain/guest.kernel INITRD=/chain/guest.cpio
+export HVK=/bin/hvk KERNEL=/chain/guest.kernel INITRD=/chain/guest.cpio \
+    BARE=/chain/freestanding.elf
 mkdir -p /tmp/run
 cd /tmp/run || exit 1
 # "chain.runs=a,b" on the kernel's command line; all without it.
