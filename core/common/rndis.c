@@ -122,12 +122,30 @@ within(uint32_t off, uint32_t len, uint32_t body)
 	return (off >= OFFSET_MIN && off <= body && len <= body - off);
 }
 
+/* The information of a message, whose header is h and good so far. */
+static HVK_NOINLINE int
+parse_info(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t at,
+    const struct hvk_rndis_packet_header *h, struct hvk_net_meta *meta)
+{
+	uint32_t copy[HVK_RNDIS_PPI_MAX / 4];
+
+	if (h->ppi_len > HVK_RNDIS_PPI_MAX ||
+	    !within(h->ppi_offset, h->ppi_len, h->len - HVK_RNDIS_BODY))
+		return (HVK_REJECT);
+	if (h->ppi_offset < h->data_offset + h->data_len &&
+	    h->data_offset < h->ppi_offset + h->ppi_len)
+		return (HVK_REJECT);
+	if (!fetch(seg, nseg, at + HVK_RNDIS_BODY + h->ppi_offset, copy,
+	    h->ppi_len) || !pieces((const uint8_t *)copy, h->ppi_len, meta))
+		return (HVK_REJECT);
+	return (HVK_OK);
+}
+
 int
 hvk_rndis_parse(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t at,
     uint32_t room, struct hvk_rndis_frame *f)
 {
 	struct hvk_rndis_packet_header h;
-	uint32_t copy[HVK_RNDIS_PPI_MAX / 4];
 	uint32_t body;
 
 	if (room < PACKET || !fetch(seg, nseg, at, &h, sizeof(h)))
@@ -143,18 +161,8 @@ hvk_rndis_parse(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t at,
 	f->offset = at + HVK_RNDIS_BODY + h.data_offset;
 	f->len = h.data_len;
 	f->meta.has = 0;
-	if (h.ppi_len == 0)
-		return (HVK_OK);
-	if (h.ppi_len > HVK_RNDIS_PPI_MAX ||
-	    !within(h.ppi_offset, h.ppi_len, body))
-		return (HVK_REJECT);
-	if (h.ppi_offset < h.data_offset + h.data_len &&
-	    h.data_offset < h.ppi_offset + h.ppi_len)
-		return (HVK_REJECT);
-	if (!fetch(seg, nseg, at + HVK_RNDIS_BODY + h.ppi_offset, copy,
-	    h.ppi_len) || !pieces((const uint8_t *)copy, h.ppi_len, &f->meta))
-		return (HVK_REJECT);
-	return (HVK_OK);
+	return (h.ppi_len == 0 ? HVK_OK :
+	    parse_info(seg, nseg, at, &h, &f->meta));
 }
 
 void

@@ -163,7 +163,8 @@ hvk_netvsc_tx_copy(struct hvk_netvsc_tx *tx, const struct hvk_net_meta *meta,
 		error = section_open(tx);
 		if (error != HVK_OK)
 			return (error);
-	} else if (tx->used % tx->config.align != 0 || tx->used + need >
+	} else if ((tx->used & (tx->config.align - 1)) != 0 ||
+	    tx->used + need >
 	    (tx->agg_size < tx->config.section_size ? tx->agg_size :
 	    tx->config.section_size) ||
 	    tx->slot[tx->open].packets >= tx->agg_packets ||
@@ -180,7 +181,7 @@ hvk_netvsc_tx_copy(struct hvk_netvsc_tx *tx, const struct hvk_net_meta *meta,
 	if (need - header - len > 8)
 		hvk_zero(to + header + len, need - header - len);
 	(void)hvk_rndis_encode(to, meta, len,
-	    need % tx->config.align == 0 ? tx->config.align : 1);
+	    (need & (tx->config.align - 1)) == 0 ? tx->config.align : 1);
 	tx->used += need;
 	slot->packets++;
 	slot->bytes += len;
