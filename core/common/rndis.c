@@ -80,9 +80,8 @@ piece(uint32_t type, const uint8_t *data, uint32_t len,
 		meta->has |= HVK_NET_HASH_INFO;
 		break;
 	case HVK_PPI_PACKET_ID:
+		/* Whatever its version: Linux and FreeBSD do not ask. */
 		hvk_copy(&id, &word, sizeof(id));
-		if (id.version != HVK_PACKET_ID_VERSION)
-			break;
 		meta->packet_id = id.id;
 		meta->packet_flags = id.flags;
 		meta->has |= HVK_NET_PACKET_ID;
