@@ -413,6 +413,63 @@ ATF_TC_BODY(notices, tc)
 	rig_free(&r);
 }
 
+ATF_TC(spoilt);
+ATF_TC_HEAD(spoilt, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "bytes of both buffers change under "
+	    "traffic: frames are refused or wrong, nothing else is, and every "
+	    "section, slot and send comes back");
+	atf_tc_set_md_var(tc, "timeout", "300");
+}
+ATF_TC_BODY(spoilt, tc)
+{
+	struct hvk_netvsc_config guest = guest_config;
+	static struct rig r;
+	uint64_t rng = 11;
+	uint32_t i, k, turn;
+
+	guest.subchannels = 1;
+	rig_make(&r, &guest, &host_config);
+	rig_start(&r);
+	r.spoilt = true;
+	r.rsc = true;
+	r.max_len = 5000;
+	for (turn = 0; turn < 20000; turn++) {
+		i = turn % r.nchan;
+		for (k = rig_next(&rng) % 12; k > 0; k--)
+			(void)rig_guest_send(&r, i);
+		(void)rig_guest_flush(&r.ch[i]);
+		(void)rig_host_send(&r, i, 1 + (uint32_t)rig_next(&rng) % 8);
+		/* Headers are where it hurts; any value, also small ones. */
+		for (k = 0; k < 60; k++) {
+			uint8_t value = (uint8_t)(rig_next(&rng) % 2 == 0 ?
+			    rig_next(&rng) : rig_next(&rng) % 3);
+
+			r.send[rig_next(&rng) % r.g.send_count *
+			    r.g.send_size + rig_next(&rng) % 100] = value;
+			r.recv[rig_next(&rng) % r.g.recv.count *
+			    r.g.recv.size + rig_next(&rng) % 100] = value;
+		}
+		rig_host(&r, i);
+		rig_guest(&r, i);
+	}
+	for (k = 0; k < 8; k++)
+		rig_turn(&r);
+	ATF_REQUIRE(r.refused > 1000);
+	for (i = 0; i < r.nchan; i++) {
+		ATF_REQUIRE(r.ch[i].gsent > 10000);
+		ATF_REQUIRE(r.ch[i].hsent > 10000);
+		ATF_REQUIRE_EQ(0, r.ch[i].tx.busy);
+		ATF_REQUIRE_EQ(0, r.ch[i].q.busy);
+		ATF_REQUIRE_EQ(r.ch[i].tx.config.count,
+		    r.ch[i].tx.sections_free);
+		ATF_REQUIRE_EQ(r.ch[i].q.nslots, r.ch[i].q.slots_free +
+		    (r.ch[i].q.held != 0xffff));
+	}
+	printf("refused %ju\n", (uintmax_t)r.refused);
+	rig_free(&r);
+}
+
 ATF_TC(removed);
 ATF_TC_HEAD(removed, tc)
 {
@@ -467,6 +524,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, coalesced);
 	ATF_TP_ADD_TC(tp, steering);
 	ATF_TP_ADD_TC(tp, notices);
+	ATF_TP_ADD_TC(tp, spoilt);
 	ATF_TP_ADD_TC(tp, removed);
 	return (atf_no_error());
 }
