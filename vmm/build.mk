@@ -79,3 +79,12 @@ $(B)/tests/vmm/kvm_guest: vmm/tests/kvm_guest.c vmm/tests/kvm_guest.ld
 	    -fno-stack-protector -fno-asynchronous-unwind-tables \
 	    -fcf-protection=none -nostdlib -static -Wl,--build-id=none \
 	    -Wl,-T,vmm/tests/kvm_guest.ld -o $@ $<
+
+# Frames that a guest or a network may send.
+FUZZERS += $(B)/fuzz/net_frame_fuzz
+$(B)/fuzz/net_frame_fuzz: vmm/fuzz/net_frame_fuzz.c vmm/backend/net.c \
+		vmm/backend/net_frame.c vmm/backend/net_tap.c \
+		vmm/backend/net_slirp.c vmm/backend/net_pair.c vmm/log.c
+	@mkdir -p $(@D)
+	$(CLANG) $(HVK_CFLAGS) -Ivmm/include -Ivmm $(CORE_FUZZ_FLAGS) \
+	    -fsanitize=fuzzer -o $@ $(filter %.c,$^) -ljansson -lslirp -pthread

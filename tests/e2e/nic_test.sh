@@ -184,9 +184,9 @@ capture_body() {
 	    { cat client server; atf_fail "iperf3"; }
 	ip netns exec "$out" ping -q -c 20 -i 0.01 -s 1400 10.99.0.2 >/dev/null
 	ctl vm nic capture net0 off >/dev/null
-	tcpdump -nr frames.pcapng -vv udp >udp 2>/dev/null
-	right=$(grep -c 'udp sum ok' udp)
-	wrong=$(grep -c 'bad udp cksum' udp)
+	tcpdump -nr frames.pcapng -vv udp >udp.txt 2>/dev/null
+	right=$(grep -c 'udp sum ok' udp.txt)
+	wrong=$(grep -c 'bad udp cksum' udp.txt)
 	[ "$right" -gt 500 ] || atf_fail "only $right datagrams"
 	[ "$wrong" -eq 0 ] || atf_fail "$wrong wrong checksums"
 	[ "$(tcpdump -nr frames.pcapng icmp 2>/dev/null | wc -l)" -ge 40 ] ||
@@ -220,7 +220,7 @@ slirp_body() {
 	END
 	chmod 755 lease.sh
 	ip netns exec "$in" timeout 30 busybox udhcpc -i hn0 -n -q -f -s "$PWD/lease.sh" \
-	    >udhcpc 2>&1 || { cat udhcpc; vm_report vm; atf_fail "no lease"; }
+	    >dhcp.log 2>&1 || { cat dhcp.log; vm_report vm; atf_fail "no lease"; }
 	[ "$(cat lease)" = "10.0.2.15 10.0.2.2 10.0.2.3" ] || atf_fail "lease: $(cat lease)"
 	cat >serve.js <<-'END'
 	const http = require("http"), fs = require("fs");
