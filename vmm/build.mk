@@ -44,7 +44,12 @@ $(BOOT_TESTS:%=$(B)/tests/vmm/%): $(B)/tests/vmm/%: vmm/tests/%.c \
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -Ivmm/include -o $@ $< $(BOOT_PARTS) -latf-c -pthread
 
-HVK_TESTS := $(filter-out $(BOOT_TESTS),$(VMM_TESTS))
+DEV_PARTS := $(patsubst %,$(B)/vmm/dev/%.o,ioapic ports power rtc uart)
+$(B)/tests/vmm/dev_test: vmm/tests/dev_test.c $(DEV_PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -Ivmm/include -Ivmm -o $@ $^ -latf-c -pthread
+
+HVK_TESTS := $(filter-out $(BOOT_TESTS) dev_test,$(VMM_TESTS))
 $(HVK_TESTS:%=$(B)/tests/vmm/%): $(B)/tests/vmm/%: vmm/tests/%.c \
 		$(B)/tests/vmm/fakekld $(B)/bin/hvk
 	@mkdir -p $(@D)
@@ -69,6 +74,14 @@ $(B)/fuzz/boot_fuzz: vmm/fuzz/boot_fuzz.c $(wildcard vmm/boot/*.c \
 	@mkdir -p $(@D)
 	$(CLANG) $(HVK_CFLAGS) -Ivmm/include -I$(B)/acpi $(CORE_FUZZ_FLAGS) \
 	    -fsanitize=fuzzer -o $@ $(filter %.c,$^) -pthread
+
+# The kvm engine's devices against any guest.
+FUZZERS += $(B)/fuzz/dev_fuzz
+$(B)/fuzz/dev_fuzz: vmm/fuzz/dev_fuzz.c $(patsubst %,vmm/dev/%.c,ioapic \
+		ports power rtc uart)
+	@mkdir -p $(@D)
+	$(CLANG) $(HVK_CFLAGS) -Ivmm/include -Ivmm $(CORE_FUZZ_FLAGS) \
+	    -fsanitize=fuzzer -o $@ $^ -pthread
 
 # A guest of a few instructions for the kvm engine's own test.
 $(B)/tests/vmm/kvm_test: $(B)/tests/vmm/kvm_guest
