@@ -202,6 +202,63 @@ TEST(refusals, "what is refused has its name")
 	ATF_CHECK_STREQ("unknown", hvk_hv_refusal_text(HVK_HV_REFUSE_MAX));
 }
 
+TEST(guests, "every register that Linux, FreeBSD and OpenBSD use is there")
+{
+	/* Read before they are written, in the order of their boot. */
+	static const struct {
+		uint32_t msr;
+		uint64_t write;		/* ~0: they only read it */
+	} uses[] = {
+		{ HVK_MSR_GUEST_OS_ID, 0x8100000600000000ull },
+		{ HVK_MSR_HYPERCALL, 0x1001 },
+		{ HVK_MSR_VP_INDEX, ~0ull },
+		{ HVK_MSR_REFERENCE_COUNTER, ~0ull },
+		{ HVK_MSR_REFERENCE_TSC, 0x2001 },
+		{ HVK_MSR_TSC_FREQUENCY, ~0ull },
+		{ HVK_MSR_APIC_FREQUENCY, ~0ull },
+		{ HVK_MSR_VP_ASSIST_PAGE, 0x3001 },
+		{ HVK_MSR_SVERSION, ~0ull },
+		{ HVK_MSR_SIMP, 0x4001 },
+		{ HVK_MSR_SIEFP, 0x5001 },
+		{ HVK_MSR_SINT0 + 2, 0xf3 },
+		{ HVK_MSR_SINT0 + 4, 0xf4 | HVK_SINT_AUTO_EOI },
+		{ HVK_MSR_SCONTROL, 1 },
+		{ HVK_MSR_STIMER0_CONFIG, 0 },
+		{ HVK_MSR_STIMER0_COUNT, 0 },
+		{ HVK_MSR_STIMER0_CONFIG, 4ull << HVK_STIMER_SINT_SHIFT |
+		    HVK_STIMER_AUTO_ENABLE },
+		{ HVK_MSR_EOM, 0 },
+		{ HVK_MSR_CRASH_CONTROL, ~0ull },
+		{ HVK_MSR_CRASH_P0, 1 },
+		{ HVK_MSR_CRASH_P0 + 4, 5 },
+		/* And at the end. */
+		{ HVK_MSR_SINT0 + 2, HVK_SINT_MASKED | 0xf3 },
+		{ HVK_MSR_SCONTROL, 0 },
+		{ HVK_MSR_SIMP, 0 },
+		{ HVK_MSR_SIEFP, 0 },
+		{ HVK_MSR_REFERENCE_TSC, 0 },
+		{ HVK_MSR_VP_ASSIST_PAGE, 0 },
+		{ HVK_MSR_HYPERCALL, 0 },
+		{ HVK_MSR_GUEST_OS_ID, 0 },
+	};
+	uint64_t value;
+	struct bench b;
+	size_t i;
+
+	bench_init(&b, 3);
+	for (i = 0; i < HVK_COUNT(uses); i++) {
+		ATF_CHECK_EQ_MSG(HVK_OK, hvk_hv_rdmsr(&b.hv, 1, uses[i].msr,
+		    b.now, &value, &b.r), "reading %#x", uses[i].msr);
+		if (uses[i].write == ~0ull)
+			continue;
+		ATF_CHECK_EQ_MSG(HVK_OK, wr(&b, 1, uses[i].msr,
+		    uses[i].write), "writing %#x", uses[i].msr);
+		if (uses[i].msr != HVK_MSR_EOM)
+			ATF_CHECK_EQ_MSG(uses[i].write, rd(&b, 1,
+			    uses[i].msr), "%#x reads back", uses[i].msr);
+	}
+}
+
 /* ---- messages */
 
 struct reader {
@@ -535,6 +592,7 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, pages);
 	ATF_TP_ADD_TC(tp, refusals);
+	ATF_TP_ADD_TC(tp, guests);
 	ATF_TP_ADD_TC(tp, messages);
 	ATF_TP_ADD_TC(tp, events);
 	ATF_TP_ADD_TC(tp, timers);
