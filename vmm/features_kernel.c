@@ -396,7 +396,8 @@ line(struct run *r, char *s)
 		r->reporting = true;
 	else if (strncmp(s, "report: end", 11) == 0)
 		r->over = true;
-	else if (r->reporting && !r->over && sscanf(s, "check: %63s %7s %n", name, verdict, &at) >= 2)
+	else if (r->reporting && !r->over &&
+	    sscanf(s, "check: %63s %7s %n", name, verdict, &at) >= 2)
 		note(r, name, strcmp(verdict, "ok") == 0, s + at);
 }
 

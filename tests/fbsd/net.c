@@ -3,8 +3,8 @@
  *
  * Copyright (c) 2026 The hvkit authors
  *
- * A network interface: up, given the address that libslirp's network has for
- * its guest, and the gateway pinged.
+ * A network interface: up, given an address by DHCP, and the gateway of
+ * libslirp's network pinged.
  */
 
 #include <sys/param.h>
@@ -80,12 +80,31 @@ ping(int s, uint32_t to, uint16_t seq)
 	return (false);
 }
 
+/* Up, with all its frames for bpf(4). */
+static void
+bring_up(int s, const char *ifname, struct ifreq *ifr)
+{
+	ifr->ifr_flags |= (short)IFF_UP;
+	(void)sys3(SYS_ioctl, s, SIOCSIFFLAGS, ifr);
+	/* The link is announced a moment later. */
+	for (uint64_t end = now_ms() + 5000; now_ms() < end;) {
+		sleep_ms(100);
+		memset(ifr, 0, sizeof(*ifr));
+		name_to(ifr->ifr_name, ifname);
+		if (sys3(SYS_ioctl, s, SIOCGIFFLAGS, ifr) == 0 &&
+		    (ifr->ifr_flags & IFF_DRV_RUNNING) != 0)
+			break;
+	}
+}
+
 void
 check_net(const char *ifname)
 {
 	struct timeval tv = { .tv_sec = 1 };
 	struct in_aliasreq ia;
 	struct ifreq ifr;
+	uint8_t mac[6];
+	uint32_t addr = 0;
 	unsigned ok = 0;
 	long error;
 	int s;
@@ -97,17 +116,23 @@ check_net(const char *ifname)
 		say("net: no %s here\n", ifname);
 		return;
 	}
+	bring_up(s, ifname, &ifr);
+	check("net.up", (ifr.ifr_flags & IFF_UP) != 0 &&
+	    (ifr.ifr_flags & IFF_DRV_RUNNING) != 0, "%s flags 0x%x",
+	    ifname, (unsigned)(unsigned short)ifr.ifr_flags);
+	error = sys3(SYS_ioctl, s, SIOCGHWADDR, &ifr);
+	memcpy(mac, ifr.ifr_addr.sa_data, sizeof(mac));
+	if (error == 0)
+		addr = dhcp(ifname, mac);
+	check("net.dhcp", addr != 0, "%u.%u.%u.%u", addr >> 24,
+	    addr >> 16 & 255, addr >> 8 & 255, addr & 255);
 	memset(&ia, 0, sizeof(ia));
 	name_to(ia.ifra_name, ifname);
-	address(&ia.ifra_addr, 0x0a00020f);
+	address(&ia.ifra_addr, addr != 0 ? addr : 0x0a00020f);
 	address(&ia.ifra_mask, 0xffffff00);
 	address(&ia.ifra_broadaddr, 0x0a0002ff);
 	error = sys3(SYS_ioctl, s, SIOCAIFADDR, &ia);
-	check("net.address", error == 0, "%s 10.0.2.15, error %ld", ifname,
-	    -error);
-	(void)sys3(SYS_ioctl, s, SIOCGIFFLAGS, &ifr);
-	check("net.up", (ifr.ifr_flags & IFF_UP) != 0, "flags 0x%x",
-	    (unsigned)(unsigned short)ifr.ifr_flags);
+	check("net.address", error == 0, "%s, error %ld", ifname, -error);
 	(void)sys6(SYS_setsockopt, s, SOL_SOCKET, SO_RCVTIMEO, (long)&tv,
 	    sizeof(tv), 0);
 	for (uint16_t i = 0; i < PINGS; i++)

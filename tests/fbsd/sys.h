@@ -82,6 +82,9 @@ void	check_cpus(void);
 /* net.c */
 void	check_net(const char *ifname);
 
+/* dhcp.c: an address by DHCP in host order, or 0 */
+uint32_t dhcp(const char *ifname, const uint8_t *mac);
+
 /* service.c */
 void	check_services(void);
 /* The host is to switch us off; true when it did. */
