@@ -44,7 +44,8 @@ struct kvm_vcpu {
 	struct kvm_run	*run;
 	pthread_t	thread;
 	bool		started;	/* to be joined */
-	_Atomic bool	running;	/* may be kicked */
+	pthread_mutex_t	kick_lock;
+	_Atomic bool	running;	/* may be kicked; cleared by kick_lock */
 	_Atomic uint32_t requests;
 	_Atomic uint64_t exits;
 	/* Accelerator "user": interrupts that end themselves. */

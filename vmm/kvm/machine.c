@@ -68,8 +68,13 @@ kvm_request(struct kvm_vcpu *v, uint32_t what)
 
 	/* In this order: one that is just starting sees the bit instead. */
 	atomic_fetch_or(&v->requests, what);
-	if (v != kvm_self && atomic_load(&v->running))
+	if (v == kvm_self || !atomic_load(&v->running))
+		return;
+	/* It does not end meanwhile. */
+	pthread_mutex_lock(&v->kick_lock);
+	if (atomic_load(&v->running))
 		pthread_kill(v->thread, KVM_KICK);
+	pthread_mutex_unlock(&v->kick_lock);
 }
 
 void
@@ -586,6 +591,7 @@ kvm_create(const struct kvm_config *conf, char *err, size_t errlen)
 	for (i = 0; i < VMM_MAXCPU; i++) {
 		m->vcpu[i].m = m;
 		m->vcpu[i].index = i;
+		pthread_mutex_init(&m->vcpu[i].kick_lock, NULL);
 		m->vcpu[i].fd = -1;
 	}
 	sigaction(KVM_KICK, &sa, NULL);
@@ -609,6 +615,7 @@ fail:
 void
 kvm_destroy(struct kvm_machine *m)
 {
+	uint32_t i;
 
 	if (m == NULL)
 		return;
@@ -623,6 +630,8 @@ kvm_destroy(struct kvm_machine *m)
 		close(m->sys_fd);
 	if (m->end_fd >= 0)
 		close(m->end_fd);
+	for (i = 0; i < VMM_MAXCPU; i++)
+		pthread_mutex_destroy(&m->vcpu[i].kick_lock);
 	pthread_mutex_destroy(&m->vm_lock);
 	pthread_mutex_destroy(&m->end_lock);
 	free(m);
@@ -687,7 +696,6 @@ kvm_stop(struct kvm_machine *m)
 		if (m->vcpu[i].started) {
 			pthread_join(m->vcpu[i].thread, NULL);
 			m->vcpu[i].started = false;
-			atomic_store(&m->vcpu[i].running, false);
 		}
 }
 

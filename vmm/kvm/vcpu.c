@@ -378,7 +378,10 @@ kvm_vcpu_main(void *arg)
 		if (atomic_load_explicit(&m->over, memory_order_relaxed))
 			wait_for_stop(v);
 	}
-	/* Its handle is good until it is joined: a late kick does nothing. */
+	/* From now on nobody sends it a signal. */
+	pthread_mutex_lock(&v->kick_lock);
+	atomic_store(&v->running, false);
+	pthread_mutex_unlock(&v->kick_lock);
 	kvm_self = NULL;
 	if (v->has_timer)
 		timer_delete(v->again);
