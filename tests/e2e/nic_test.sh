@@ -125,7 +125,7 @@ plugging_body() {
 	root_only
 	vm_net vm "tap:nic,netns=$out,queues=2" --cpus 2
 	outside
-	cycles=20
+	cycles=${HVK_NIC_CYCLES:-20}
 	i=0
 	while [ $i -lt $cycles ]; do
 		ip netns exec "$out" ping -f -q -c 100000 -w 2 10.99.0.2 \

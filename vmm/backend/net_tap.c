@@ -234,8 +234,8 @@ net_tap_open(const json_t *nic, char *err, size_t errlen)
 		    " %s; %s", t->ifname, netns[0] != '\0' ? " in namespace " :
 		    "", netns, strerror(-error), error == -EPERM ||
 		    error == -EACCES ? "it needs CAP_NET_ADMIN: run as root, "
-		    "make it beforehand with `ip tuntap add mode tap user ...`, "
-		    "or use backend=slirp" : error == -EINVAL ?
+		    "make it before by `ip tuntap add mode tap user ...`, or "
+		    "use backend=slirp" : error == -EINVAL ?
 		    "one that exists must have as many queues (multi_queue)" :
 		    error == -EBUSY ? "another program uses it" :
 		    "is /dev/net/tun there?");

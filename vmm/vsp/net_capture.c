@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The hvkit authors
  *
- * What passes an adapter, in a pcapng file: an interface for the Ethernet frames
- * as they leave for the back-end and as the guest gets them, and one for the
+ * What passes an adapter, in a pcapng file: an interface for its frames as they
+ * leave for the back-end and as the guest gets them, and one for the
  * packets of its VMBus channel (the 16-byte descriptor, the channel's number in
  * the upper half of its flags, then ranges and payload as in the ring).  Each
  * record says its direction: inbound is to the guest.  Either or both are
