@@ -258,4 +258,99 @@ rescind_body() {
 	echo "figure: core.rescind 3 services, $n times"
 }
 
+# Every daemon at the guest's devices.
+all_daemons() {
+	mkdir -p pools in root
+	: >root/mounts
+	daemons=$top/build/daemons
+	"$daemons/hv_kvp_daemon" -d -f "$1/dev/hv_kvp_dev" -D "$PWD/pools" -P "$1/k.pid" >"$1/kvp.log" 2>&1 &
+	"$daemons/hv_vss_daemon" -d -f "$1/dev/hv_fsvss_dev" -R "$PWD/root" -P "$1/v.pid" >"$1/vss.log" 2>&1 &
+	"$daemons/hv_fcopy_daemon" -d -f "$1/dev/hv_fcopy_dev" -P "$1/f.pid" "$PWD/in" >"$1/fcopy.log" 2>&1 &
+	wait_for 20 "hv_kvp_daemon" ctl "$1" kvp get OSName || { cat "$1/kvp.log"; atf_fail "no keys"; }
+	wait_for 20 "hv_vss_daemon" ctl "$1" backup check || { cat "$1/vss.log"; atf_fail "no backup"; }
+	wait_for 20 "hv_fcopy_daemon" grep -q 'files go to' "$1/fcopy.log" || atf_fail "no copies"
+}
+
+# Each service once, with its answer.
+all_services() {
+	head -c 70000 /dev/urandom >one.bin
+	atf_check -o ignore "$HVK" ctl --dir "$1" kvp set key value
+	atf_check -o match:'value *value' "$HVK" ctl --dir "$1" kvp get key
+	atf_check -o match:OSName "$HVK" ctl --dir "$1" kvp list
+	atf_check "$HVK" ctl --dir "$1" kvp delete key
+	atf_check -o ignore "$HVK" ctl --dir "$1" backup freeze
+	atf_check "$HVK" ctl --dir "$1" backup thaw
+	atf_check -o ignore "$HVK" ctl --dir "$1" copy one.bin overwrite
+	atf_check cmp one.bin in/one.bin
+	atf_check -o ignore "$HVK" ctl --dir "$1" time sample
+}
+
+for fault in drop short hostile; do
+	new_case "daemons_$fault" "messages for daemons suffer: $fault"
+	eval "daemons_${fault}_body() { spoilt_daemons $fault; }"
+done
+
+# A message that is lost costs the host its whole patience, so few of those.
+spoilt_daemons() {
+	make_disk disk.img 4
+	vm_start vm disk.img
+	all_daemons vm
+	rounds=24
+	[ "$1" = hostile ] || rounds=1
+	for d in kvp vss fcopy; do
+		atf_check -o ignore -e ignore "$HVK" ctl --dir vm inject $d "$1" count=$rounds
+	done
+	n=0
+	while [ $n -lt $rounds ]; do
+		pids=
+		for words in "kvp set a$n b" "backup check" "copy disk.img name=x$n"; do
+			# shellcheck disable=SC2086 # words
+			timeout 60 "$HVK" ctl --dir vm $words >/dev/null 2>&1 &
+			pids="$pids $!"
+		done
+		for pid in $pids; do
+			wait "$pid" || true
+		done
+		n=$((n + 1))
+	done
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm inject off
+	all_services vm
+	vm_stop vm
+}
+
+new_case asan "the services' modules under AddressSanitizer: all of them, spoilt, taken away"
+asan_body() {
+	KLDRUN=$top/build/bin/kldrun-asan
+	MODULES=$top/build/modules-asan
+	make_disk disk.img 4
+	vm_start vm disk.img
+	all_daemons vm
+	all_services vm
+	for d in heartbeat timesync kvp vss fcopy; do
+		atf_check -o ignore -e ignore "$HVK" ctl --dir vm inject $d hostile count=16
+	done
+	n=0
+	while [ $n -lt 16 ]; do
+		timeout 60 "$HVK" ctl --dir vm kvp set "a$n" b >/dev/null 2>&1 || true
+		timeout 60 "$HVK" ctl --dir vm time sample >/dev/null 2>&1 || true
+		timeout 60 "$HVK" ctl --dir vm backup check >/dev/null 2>&1 || true
+		timeout 60 "$HVK" ctl --dir vm copy disk.img name=x.bin overwrite >/dev/null 2>&1 || true
+		n=$((n + 1))
+	done
+	atf_check -o ignore -e ignore "$HVK" ctl --dir vm inject off
+	all_services vm
+	for d in heartbeat shutdown timesync kvp vss fcopy; do
+		atf_check -o ignore -e ignore "$HVK" ctl --dir vm rescind $d
+	done
+	wait_for 20 "the devices' end" test ! -e vm/dev/hv_kvp_dev || atf_fail "a device stays"
+	for d in heartbeat shutdown timesync kvp vss fcopy; do
+		atf_check -o ignore -e ignore "$HVK" ctl --dir vm offer $d
+	done
+	wait_for 20 "the devices" test -e vm/dev/hv_fcopy_dev || atf_fail "no device again"
+	all_daemons vm
+	all_services vm
+	vm_stop vm
+	atf_check -s exit:1 -o empty grep -h AddressSanitizer vm/err vm/console.log
+}
+
 atf_init_test_cases() { add_cases; }

@@ -60,6 +60,50 @@ host_add() { host_ctl disk add "$PWD/$run/$1,lun=$2"; }
 host_remove() { host_ctl disk remove "$1"; }
 host_resize() { host_ctl disk resize "$1" "$2"; }
 
+# @host expect NAME PATTERN WORDS... [= WORDS...]: the command succeeds (both
+# do) and the last one's output matches; "-" matches anything.
+host_expect() {
+	_name=$1 _pattern=$2 _ok=yes _words=
+	shift 2
+	for _word in "$@" =; do
+		if [ "$_word" != = ]; then
+			_words="$_words $_word"
+			continue
+		fi
+		# shellcheck disable=SC2086 # words
+		$HVK ctl --dir "$run/vm" $_words >"$run/ctl.out" 2>&1 || _ok=
+		_words=
+	done
+	_text=$(tr -s '\n ' '  ' <"$run/ctl.out" | cut -c 1-150)
+	if [ -n "$_ok" ] && { [ "$_pattern" = - ] || grep -q "$_pattern" "$run/ctl.out"; }; then
+		check "$run.$_name ok $_text"
+	else
+		check "$run.$_name fail $_text"
+	fi
+}
+
+# @host refuse NAME PATTERN WORDS...: it fails, and says why
+host_refuse() {
+	_name=$1 _pattern=$2
+	shift 2
+	if ! $HVK ctl --dir "$run/vm" "$@" >"$run/ctl.out" 2>&1 && grep -q "$_pattern" "$run/ctl.out"; then
+		check "$run.$_name ok $(cat "$run/ctl.out")"
+	else
+		check "$run.$_name fail $(cat "$run/ctl.out")"
+	fi
+}
+
+# @host file NAME BYTES: a file of the host's, in the current folder too
+host_file() {
+	head -c "$2" /dev/urandom >"$run/$1"
+	cp "$run/$1" "$1"
+}
+
+# @host shutdown_later: by the guest's own service, when it has said goodbye
+host_shutdown_later() {
+	( sleep 20; $HVK ctl --dir "$run/vm" shutdown >"$run/shutdown.out" 2>&1 ) &
+}
+
 # ---- running one
 
 # guest RUN CHECKS CPUS OPTION...: until it ends; 500 s at most.
@@ -182,6 +226,19 @@ run_up() {
 	ended up.power.off
 }
 
-for name in ${*:-bare other smp up}; do
+# One processor: the integration services; switched off by the host.
+run_services() {
+	mkdir -p services
+	make_disk services/a.img 32
+	MORE="disks=1 end=host" guest services boot,bus,services 1 --memory 256M --disk services/a.img
+	ended services.shutdown.ended
+	if grep -q 'by *guest' services/shutdown.out 2>/dev/null; then
+		check "services.shutdown.by ok the guest did it"
+	else
+		check "services.shutdown.by fail $(cat services/shutdown.out)"
+	fi
+}
+
+for name in ${*:-bare other smp up services}; do
 	"run_$name"
 done

@@ -118,6 +118,19 @@ linux_case mmiogap "memory on both sides of a gap that was moved" "core.mmiogap"
     "up.gap.memory up.gap.total"
 linux_case power "the guest resets itself and starts again, and switches off" "" \
     "up.reboot up.power.off smp.power.off"
+linux_case heartbeat "its heartbeat is seen" "ic.heartbeat" "services.heartbeat"
+linux_case shutdown "it is switched off by its own service" "ic.shutdown" \
+    "services.shutdown.ended services.shutdown.by"
+linux_case timesync "its clock, an hour ahead and a day behind, set right" "ic.timesync" \
+    "services.time3600 services.time.set3600 services.time-86400 services.time.set-86400"
+linux_case kvp "Debian's hv_kvp_daemon: keys listed, set, read, deleted, seen in its pool" "ic.kvp" \
+    "services.kvp.daemon services.kvp.list services.kvp.set services.kvp.file services.kvp.get
+    services.kvp.delete services.kvp.gone services.kvp.number"
+linux_case fcopy "Debian's hv_fcopy_daemon: a file arrives, and is refused when it exists" "ic.fcopy" \
+    "services.fcopy.daemon services.fcopy.copy services.fcopy.sum services.fcopy.exists"
+linux_case backup "Debian's hv_vss_daemon: ext4 frozen and thawed" "stor.backup" \
+    "services.vss.daemon services.vss.check services.vss.freeze services.vss.frozen
+    services.vss.thaw services.vss.thawed"
 linux_case dmesg "the kernels' own logs have no complaint" "" "smp.dmesg.clean up.dmesg.clean"
 
 atf_init_test_cases() { add_cases; }

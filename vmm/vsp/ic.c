@@ -192,8 +192,8 @@ send_hostile(struct ic *ic)
 	case 1:			/* a body longer than the message */
 		lie.bytes[18] = lie.bytes[19] = 0xff;
 		break;
-	case 2:			/* another service's */
-		lie.bytes[12] ^= 0x7;
+	case 2:			/* of a service that nobody has */
+		lie.bytes[12] ^= 0x40;
 		break;
 	case 3:			/* nothing but noise in the body */
 		for (i = HVK_IC_FRAME; i < lie.len; i++)

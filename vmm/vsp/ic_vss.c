@@ -154,9 +154,10 @@ ic_backup_ctl(struct vmm_services *s, const char *cmd, const json_t *in,
 	if (strcmp(cmd, "backup check") == 0) {
 		error = vss_do(ic, HVK_VSS_CHECK, "check", &flags, err,
 		    errlen);
-		if (error == 0 && (flags & HVK_VSS_HOT_BACKUP) == 0)
-			error = vmm_fail(err, errlen, -EOPNOTSUPP, "the guest "
-			    "cannot be saved while it runs");
+		/*
+		 * The status is the answer: stock Linux means to set the flags
+		 * too, and leaves them as they came.
+		 */
 		if (error == 0)
 			json_object_set_new(out, "hot_backup", json_true());
 	} else if (strcmp(cmd, "backup freeze") == 0)
