@@ -353,4 +353,34 @@ asan_body() {
 	atf_check -s exit:1 -o empty grep -h AddressSanitizer vm/err vm/console.log
 }
 
+new_case commands "wrong words are status 2 and a line of usage; each verb has JSON"
+commands_body() {
+	make_disk disk.img 4
+	vm_start vm disk.img
+	all_daemons vm
+	for words in "heartbeat x" "time x" "time sync x" "shutdown x" "restart now" "kvp" "kvp x" \
+	    "kvp get" "kvp set a" "kvp list x=y" "ip" "ip get" "ip set" "ip get a b" "ip set a x=y" \
+	    "backup d x" "backup d hold=x" "copy" "copy f x=y" "lsvmbus x"; do
+		# shellcheck disable=SC2086 # words
+		atf_check -s exit:2 -e match:'usage: hvk ctl' "$HVK" ctl --dir vm $words
+	done
+	for words in heartbeat time "time sample" "kvp list" "kvp set a b" "kvp get a" "kvp delete a" \
+	    backup "backup check" "backup freeze" "backup thaw" "copy disk.img" "copy status" lsvmbus; do
+		# shellcheck disable=SC2086 # words
+		atf_check -o save:out.json "$HVK" ctl --dir vm --json $words
+		atf_check -o inline:'true\n' jq .ok out.json
+	done
+	for words in "kvp get absent" "kvp delete absent" "kvp list pool=nowhere" "kvp set n x type=u32" \
+	    "kvp set n 4294967296 type=u32" "kvp set n x type=u16" "ip get net9" "ip set {x}" \
+	    "ip get 00:00:00:00:00:01" "copy absent" "copy cancel" "backup thaw"; do
+		# shellcheck disable=SC2086 # words
+		atf_check -s exit:1 -o save:out.json "$HVK" ctl --dir vm --json $words
+		atf_check -o inline:'false\n' jq .ok out.json
+		text=$(jq -r .error out.json)
+		echo "$words: $text"
+		[ ${#text} -gt 10 ] || atf_fail "$words says '$text'"
+	done
+	vm_stop vm
+}
+
 atf_init_test_cases() { add_cases; }

@@ -238,7 +238,7 @@ kvp_command(struct kvp_ask *a, const char *cmd, const json_t *in, json_t *out,
 		(void)vmm_fail(err, errlen, error, "the guest has no key "
 		    "'%.64s' in %s", a->item.key,
 		    hvk_kvp_pool_name(a->item.pool));
-	if (error == -EINVAL && set && err[0] == '\0')
+	if (error == -EINVAL && set && a->item.type != HVK_KVP_STRING)
 		(void)vmm_fail(err, errlen, error, "'%.32s' is not a number "
 		    "of that type", a->item.value);
 	return (error);
@@ -376,7 +376,7 @@ ip_command(struct vmm_services *s, struct kvp_ask *a, const char *cmd,
 		error = parse_config(c, in, err, errlen);
 	if (error == 0)
 		error = kvp_ask(a, err, errlen);
-	if (error == -ENOENT)
+	if (error == -ENOENT && c->adapter[0] != '\0')
 		(void)vmm_fail(err, errlen, error, "the guest knows no adapter "
 		    "%s", c->adapter);
 	if (error != 0 || set)
