@@ -11,7 +11,7 @@ kind_head() {
 	atf_set descr "each module is what FreeBSD's linker expects, for three machines"
 }
 kind_body() {
-	for name in hv_vmbus hv_storvsc hv_netvsc; do
+	for name in hv_vmbus hv_storvsc hv_netvsc hv_utils; do
 		readelf -h "$modules/amd64/$name.ko" >amd64
 		atf_check -o match:'Type: *REL ' -o match:'X86-64' \
 		    -o match:'OS/ABI: *UNIX - FreeBSD' cat amd64
