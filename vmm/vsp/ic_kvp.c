@@ -141,6 +141,31 @@ pair_json(const struct hvk_kvp_item *item)
 	    item->value));
 }
 
+/*
+ * Stock Linux answers a GET with an empty string, whatever the value is: hosts
+ * that it knows only enumerate.  So an empty one is looked up that way, too.
+ */
+static int
+kvp_look(struct kvp_ask *a, uint8_t pool, const char *key, char *err,
+    size_t errlen)
+{
+	uint32_t index;
+	int error = 0;
+
+	for (index = 0; error == 0 && index < LIST_MAX; index++) {
+		memset(&a->item, 0, sizeof(a->item));
+		a->item.op = HVK_KVP_ENUMERATE;
+		a->item.pool = pool;
+		a->item.index = index;
+		error = kvp_ask(a, err, errlen);
+		if (error == 0 && strcmp(a->item.key, key) == 0)
+			return (0);
+	}
+	/* Gone meanwhile, or not to be enumerated: it was empty. */
+	a->item.value[0] = '\0';
+	return (error == -ENOENT ? 0 : error);
+}
+
 /* Without a pool: the first that has the key. */
 static int
 kvp_get(struct kvp_ask *a, int pool, json_t *out, char *err, size_t errlen)
@@ -159,6 +184,8 @@ kvp_get(struct kvp_ask *a, int pool, json_t *out, char *err, size_t errlen)
 		a->item.pool = i;
 		strcpy(a->item.key, key);
 		error = kvp_ask(a, err, errlen);
+		if (error == 0 && a->item.value[0] == '\0')
+			error = kvp_look(a, i, key, err, errlen);
 	}
 	if (error == -ENOENT)
 		return (vmm_fail(err, errlen, error, "the guest has no key "
