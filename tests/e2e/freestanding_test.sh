@@ -68,6 +68,15 @@ disk_body() {
 	echo "figure: core.signal $(detail disk.events)"
 }
 
+new_case network "an adapter through the core's network client: ARP by the send buffer, ping by pages" \
+    "net.basic"
+network_body() {
+	usable
+	boot --cpus 2 --nic slirp --cmdline "vmbus=required"
+	passed net.open net.start net.arp net.ping net.sends net.close bus.unload
+	echo "figure: net.basic $(detail net.start), pinged"
+}
+
 new_case older "a host that speaks no VMBus later than 4.0"
 older_body() {
 	usable

@@ -187,7 +187,7 @@ bare() {
 run_bare() {
 	truncate -s 8M bare.img
 	bare bare $HVK run --dir bare.vm --kernel "$BARE" --cpus 2 --memory 64M --disk bare.img \
-	    --cmdline "vmbus=required disk=write"
+	    --nic slirp --cmdline "vmbus=required disk=write"
 	ended bare.power.off
 	# 16384 blocks, so the last is 0x3fff: word i is i * a constant, xor that.
 	if [ "$(od -A n -t x8 -j 8 -N 8 bare.img | tr -d ' ')" = 9e3779b97f4a43ea ]; then

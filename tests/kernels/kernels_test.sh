@@ -80,11 +80,12 @@ bare_case bare_machine "our machine layer on KVM's own interrupts, hypercalls, t
     bare.time.page bare.time.monotonic2 bare.synic.start bare.timer.message bare.timer.past
     bare.timer.auto_enable bare.timer.periodic bare.timer.stopped bare.timer.direct
     bare.timer.cpu1 bare.power.off"
-bare_case bare_bus "the guest core on it: versions, offers, a disk written and verified" \
-    "stor.basic" \
+bare_case bare_bus "the guest core on it: versions, offers, a disk verified, a gateway pinged" \
+    "stor.basic net.basic" \
     "bare.bus.versions bare.bus.offers bare.disk.start bare.disk.write bare.disk.verify
     bare.disk.parallel bare.disk.beyond bare.disk.events bare.disk.events1 bare.disk.close
-    bare.disk.close1 bare.bus.unload bare.file"
+    bare.disk.close1 bare.net.start bare.net.arp bare.net.ping bare.net.close bare.bus.unload
+    bare.file"
 bare_case bare_other "the same guest on QEMU's VMBus server, which nobody here wrote" \
     "core.versions" \
     "other.cpuid.present other.msr.hypercall other.hypercall.unknown other.hypercall.connection

@@ -25,6 +25,7 @@
 #define	BUS_TIMER_SINT	4u
 #define	BUS_TIMERS	4u
 #define	BUS_RING	16384u		/* data bytes of each direction */
+#define	BUS_SHARE_PAGES	128u		/* of one GPADL */
 
 /* What synthetic timers told one processor, written by its interrupts only. */
 struct bus_timer {
@@ -76,10 +77,17 @@ struct hvk_client_chan *bus_find(const struct hvk_guid *type, uint32_t nth);
 extern struct bus_chan *volatile bus_by_relid[BUS_RELIDS];
 int	 bus_open(struct bus_chan *, struct hvk_client_chan *, uint32_t cpu,
 	    void (*cb)(struct bus_chan *, void *), void *arg);
+void	 bus_quiet(struct bus_chan *);
 bool	 bus_close(struct bus_chan *);	/* false: memory left to the host */
 int	 bus_send(struct bus_chan *, uint64_t txid, const void *, uint32_t len);
 int	 bus_send_gpa(struct bus_chan *, uint64_t txid,
 	    const struct hvk_gpa_range *, const void *, uint32_t len);
+int	 bus_tell(struct bus_chan *, uint64_t txid, const void *, uint32_t len);
+int	 bus_complete(struct bus_chan *, uint64_t txid, const void *,
+	    uint32_t len);
+int	 bus_share(struct bus_chan *, void *, uint32_t pages,
+	    struct hvk_client_gpadl **);
+bool	 bus_unshare(struct hvk_client_gpadl *);
 int	 bus_recv(struct bus_chan *, void *buf, uint32_t cap,
 	    struct hvk_packet *);
 void	 bus_chan_run(struct bus_chan *);

@@ -88,25 +88,39 @@ signal_host(struct bus_chan *chan)
 		(void)hyperv_signal_event(chan->client->connection_id);
 }
 
-/* Share the rings' memory. */
-static int
-share(struct bus_chan *chan)
+/* *gpadl is NULL when the host never had the memory. */
+int
+bus_share(struct bus_chan *chan, void *memory, uint32_t pages,
+    struct hvk_client_gpadl **gpadl)
 {
-	static uint64_t pfn[PAGES];
+	static uint64_t pfn[BUS_SHARE_PAGES];
 
-	chan->ring = port_pages(PAGES);
-	for (uint32_t i = 0; i < PAGES; i++)
-		pfn[i] = ((uintptr_t)chan->ring >> HVK_PAGE_SHIFT) + i;
+	*gpadl = NULL;
+	if (pages > BUS_SHARE_PAGES)
+		return (HVK_RANGE);
+	for (uint32_t i = 0; i < pages; i++)
+		pfn[i] = ((uintptr_t)memory >> HVK_PAGE_SHIFT) + i;
 	sharing.done = false;
-	if (hvk_client_gpadl_create(&bus_client, chan->client, pfn, PAGES,
-	    chan, &chan->gpadl, port_now()) != HVK_OK)
+	if (hvk_client_gpadl_create(&bus_client, chan->client, pfn, pages,
+	    chan, gpadl, port_now()) != HVK_OK)
 		return (HVK_STATE);
 	if (request_wait(&sharing) != HVK_CLIENT_OK) {
 		if (!sharing.event.held)
-			chan->gpadl = NULL;
+			*gpadl = NULL;
 		return (HVK_REJECT);
 	}
 	return (HVK_OK);
+}
+
+/* False: the host may still use the memory. */
+bool
+bus_unshare(struct hvk_client_gpadl *gpadl)
+{
+	if (gpadl == NULL)
+		return (true);
+	sharing.done = false;
+	return (hvk_client_gpadl_teardown(&bus_client, gpadl, port_now()) ==
+	    HVK_OK && request_wait(&sharing) == HVK_CLIENT_OK);
 }
 
 static int
@@ -146,7 +160,8 @@ bus_open(struct bus_chan *chan, struct hvk_client_chan *client, uint32_t cpu,
 		return (HVK_RANGE);
 	client->user = chan;
 	signal_init(chan);
-	error = share(chan);
+	chan->ring = port_pages(PAGES);
+	error = bus_share(chan, chan->ring, PAGES, &chan->gpadl);
 	if (error == HVK_OK)
 		error = open_host(chan, cpu);
 	if (error != HVK_OK)
@@ -154,22 +169,24 @@ bus_open(struct bus_chan *chan, struct hvk_client_chan *client, uint32_t cpu,
 	return (error);
 }
 
-bool
-bus_close(struct bus_chan *chan)
+/* Nothing is sent or received any more; its memory is still shared. */
+void
+bus_quiet(struct bus_chan *chan)
 {
-	bool safe = true;
-
 	bus_by_relid[chan->relid] = NULL;
 	if (chan->open)
 		(void)hvk_client_close(&bus_client, chan->client);
 	chan->open = false;
-	if (chan->gpadl != NULL) {
-		sharing.done = false;
-		safe = hvk_client_gpadl_teardown(&bus_client, chan->gpadl,
-		    port_now()) == HVK_OK &&
-		    request_wait(&sharing) == HVK_CLIENT_OK;
-		chan->gpadl = NULL;
-	}
+}
+
+bool
+bus_close(struct bus_chan *chan)
+{
+	bool safe;
+
+	bus_quiet(chan);
+	safe = bus_unshare(chan->gpadl);
+	chan->gpadl = NULL;
 	chan->client->user = NULL;
 	/* What the host did not give back is never used again. */
 	if (safe)
@@ -192,6 +209,20 @@ int
 bus_send(struct bus_chan *chan, uint64_t txid, const void *data, uint32_t len)
 {
 	return (sent(chan, hvk_tx_inband(&chan->tx, txid, true, data, len)));
+}
+
+/* Nobody is to answer. */
+int
+bus_tell(struct bus_chan *chan, uint64_t txid, const void *data, uint32_t len)
+{
+	return (sent(chan, hvk_tx_inband(&chan->tx, txid, false, data, len)));
+}
+
+int
+bus_complete(struct bus_chan *chan, uint64_t txid, const void *data,
+    uint32_t len)
+{
+	return (sent(chan, hvk_tx_completion(&chan->tx, txid, data, len)));
 }
 
 int

@@ -23,6 +23,7 @@ void	check_time(void);
 void	check_timers(void);
 void	check_bus(void);		/* connects, and stays connected */
 void	check_disk(void);
+void	check_net(void);
 void	check_unload(void);
 
 #endif	/* !CHECK_H */

@@ -89,6 +89,7 @@ run(void)
 		check_bus();
 		if (bus_client.state == HVK_CLIENT_CONNECTED) {
 			check_disk();
+			check_net();
 			check_unload();
 		}
 	}
