@@ -44,6 +44,7 @@ struct kvm_vcpu {
 	struct kvm_run	*run;
 	pthread_t	thread;
 	bool		started;	/* to be joined */
+	pthread_t	self;		/* its own, before `running` */
 	pthread_mutex_t	kick_lock;
 	_Atomic bool	running;	/* may be kicked; cleared by kick_lock */
 	_Atomic uint32_t requests;

@@ -73,7 +73,7 @@ kvm_request(struct kvm_vcpu *v, uint32_t what)
 	/* It does not end meanwhile. */
 	pthread_mutex_lock(&v->kick_lock);
 	if (atomic_load(&v->running))
-		pthread_kill(v->thread, KVM_KICK);
+		pthread_kill(v->self, KVM_KICK);
 	pthread_mutex_unlock(&v->kick_lock);
 }
 

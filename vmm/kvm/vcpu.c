@@ -346,7 +346,7 @@ kvm_vcpu_main(void *arg)
 	sigset_t set;
 
 	kvm_self = v;
-	v->thread = pthread_self();
+	v->self = pthread_self();
 	sigemptyset(&set);
 	sigaddset(&set, KVM_KICK);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
