@@ -53,7 +53,7 @@ sh "$top/tests/kernels/image.sh" "$images"
 # One processor outside: with two, the guest inside hung.  No XSAVE: QEMU 7.2 lets
 # a guest of the guest set XCR0 without KVM's knowledge.
 timeout "$limit" qemu-system-x86_64 -name "${HVK_CHAIN_NAME:-hvkit-chain}" \
-    -accel tcg,thread=single -icount ${HVK_CHAIN_ICOUNT:-shift=2,sleep=off} -cpu EPYC-v3,+svm,+npt,-xsave -smp 1 -m 3072 -nodefaults -no-reboot \
+    -accel tcg,thread=multi -cpu EPYC-v3,+svm,+npt,-xsave -smp 1 -m 3072 -nodefaults -no-reboot \
     -display none -serial stdio -kernel "$images/host.kernel" -initrd "$images/host.cpio" \
     -append "console=ttyS0 quiet panic=-1 mitigations=off chain.runs=$(echo "$*" | tr ' ' ,) ${HVK_CHAIN_MORE:-}" \
     >"$dir/log" 2>&1 </dev/null || echo "chain: QEMU ended with status $? (limit $limit s)" >>"$dir/log"

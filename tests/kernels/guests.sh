@@ -217,6 +217,14 @@ run_smp() {
 	ended smp.power.off
 }
 
+# Two processors, no more than a boot: for trying things out.
+run_quick() {
+	mkdir -p quick
+	make_disk quick/a.img 64
+	MORE="disks=1" guest quick boot,bus 2 --memory 256M --disk quick/a.img
+	ended quick.power.off
+}
+
 # One processor, no legacy devices, memory around a gap, an older host, a reset.
 run_up() {
 	mkdir -p up
