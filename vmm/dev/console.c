@@ -109,7 +109,7 @@ command(struct dev_console *c, uint8_t key)
 
 	switch (key) {
 	case 'x':
-		say("\r\nhvk: quit\r\n");
+		say("\nhvk: quit\n");
 		c->machine.event(c->machine.arg, DEV_QUIT);
 		break;
 	case 'p':
@@ -122,14 +122,14 @@ command(struct dev_console *c, uint8_t key)
 		c->machine.event(c->machine.arg, DEV_NMI);
 		break;
 	case 'c':
-		snprintf(line, sizeof(line), "\r\nhvk: for commands, in "
-		    "another terminal: hvk ctl --dir %s info\r\n", c->dir);
+		snprintf(line, sizeof(line), "\nhvk: for commands, in "
+		    "another terminal: hvk ctl --dir %s info\n", c->dir);
 		say(line);
 		break;
 	default:
-		say("\r\nhvk: Ctrl-A then x quits, p presses the power button, "
-		    "r resets, n sends an NMI,\r\nhvk: c shows how to reach "
-		    "hvk ctl, Ctrl-A sends a Ctrl-A\r\n");
+		say("\nhvk: Ctrl-A then x quits, p presses the power button, "
+		    "r resets, n sends an NMI,\nhvk: c shows how to reach "
+		    "hvk ctl, Ctrl-A sends a Ctrl-A\n");
 		break;
 	}
 }

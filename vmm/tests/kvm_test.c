@@ -13,6 +13,8 @@
 #include <atf-c.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,6 +295,69 @@ TEST(console, "the serial port takes input that is no terminal's")
 	ATF_CHECK(said("ready\ntyped in.\ndone\n"));
 }
 
+/* Read from the terminal until `text` came, or 20 s are over. */
+static bool
+wait_for(int fd, size_t *len, const char *text)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		out[*len] = '\0';
+		if (said(text))
+			return (true);
+		if (poll(&p, 1, 100) <= 0)
+			continue;
+		n = read(fd, out + *len, sizeof(out) - 1 - *len);
+		if (n <= 0)
+			break;
+		*len += (size_t)n;
+	}
+	out[*len] = '\0';
+	printf("%s\n", out);
+	return (said(text));
+}
+
+static void
+type(int fd, const char *keys)
+{
+	ATF_REQUIRE_EQ((ssize_t)strlen(keys), write(fd, keys, strlen(keys)));
+}
+
+TEST(terminal, "keys of a terminal go to the guest, but for the escape key's")
+{
+	size_t len = 0;
+	int fd, status;
+	pid_t pid;
+
+	need_kvm();
+	pid = forkpty(&fd, NULL, NULL, NULL);
+	ATF_REQUIRE(pid >= 0);
+	if (pid == 0) {
+		execl(HVK, "hvk", "run", "--dir", "vm", "--kernel", GUEST,
+		    "--cmdline", "echo", "--memory", "64M", "--cpus", "1",
+		    "-o", "kvm.synic=user", (char *)NULL);
+		_exit(125);
+	}
+	ATF_CHECK(wait_for(fd, &len, "ready"));
+	type(fd, "a\003b");		/* an interrupt key is a key */
+	ATF_CHECK(wait_for(fd, &len, "a\003b"));
+	type(fd, "\001\001c");
+	ATF_CHECK(wait_for(fd, &len, "\001c"));
+	type(fd, "\001h");
+	ATF_CHECK(wait_for(fd, &len, "Ctrl-A then x quits"));
+	type(fd, "\001c");
+	ATF_CHECK(wait_for(fd, &len, "hvk ctl --dir vm info"));
+	type(fd, "\001p");
+	ATF_CHECK(wait_for(fd, &len, "does not listen to the power button"));
+	type(fd, "\001x");
+	ATF_CHECK(wait_for(fd, &len, "quit by the escape key"));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
+	ATF_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	close(fd);
+}
+
 TEST(gen2, "the profile without the old devices")
 {
 	checks("hypercalls", "--gen2", 11, NULL);
@@ -349,6 +414,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, reset);
 	ATF_TP_ADD_TC(tp, stop);
 	ATF_TP_ADD_TC(tp, console);
+	ATF_TP_ADD_TC(tp, terminal);
 	ATF_TP_ADD_TC(tp, gen2);
 	ATF_TP_ADD_TC(tp, bad_kernels);
 	ATF_TP_ADD_TC(tp, bad_keys);
