@@ -59,6 +59,7 @@ net_channel_slots(struct net_nic *nic, uint32_t index)
 	if (error != HVK_OK)
 		channel_free(c);
 	c->reserve = index == 0 && n >= CONTROL_MIN ? NET_RESERVE : 0;
+	c->low = c->reserve + (n / 4 < NET_LOW ? n / 4 : NET_LOW);
 	pthread_mutex_unlock(&c->lock);
 	return (error);
 }

@@ -37,6 +37,9 @@
 #define	NET_BATCH	64u		/* packets before completions go out */
 #define	NET_BUDGET	64u		/* frames from the back-end */
 #define	NET_RESERVE	16u		/* slots kept for control messages */
+#define	NET_LOW		64u		/* slots that one large frame may take */
+#define	NET_PAUSE_MS	10u		/* that a channel without slots gets */
+#define	NET_NOBODY	0xffffu
 #define	NET_POLL_US	20u
 #define	NET_LSO_MAX	62780u		/* bytes of one large send */
 
@@ -83,6 +86,7 @@ struct net_channel {
 	struct vmm_channel *channel;
 	struct hvk_ring_tx *tx;
 	uint32_t	reserve;		/* slots only for control */
+	uint32_t	low;			/* with fewer it is waited for */
 	struct hvk_netvsp_queue *queue;		/* NULL: no receive buffer */
 	struct hvk_netvsp_slot *slots;
 	struct hvk_netvsp_sent *packets;
@@ -101,6 +105,9 @@ struct net_worker {
 	int		wake;			/* eventfd */
 	bool		sending;		/* holds its port's send lock */
 	uint64_t	touched;		/* channels with work to publish */
+	uint16_t	full;			/* channel waited for, or NOBODY */
+	uint64_t	full_until;
+	uint64_t	slow;			/* channels not waited for */
 	uint64_t	poll_ns;
 	uint32_t	mischief;		/* turns of FAULT_HOSTILE */
 	uint32_t	ndone;

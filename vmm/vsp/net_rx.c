@@ -6,7 +6,9 @@
  * through the filters, with a hash to the channel that the guest's table
  * names, into slots of the receive buffer there; a packet of the ring for a
  * whole burst.  A worker stops taking frames while its own channel has no
- * slots, so that the back-end's queue, not this one, decides what is lost.
+ * slots, and for a moment when another one it had a frame for has few, so that
+ * the back-end's queue, not this one, decides what is lost.  A channel that
+ * stays so does not hold up the others: then what is for it is lost and counted.
  *
  * Locking: on the worker's thread, nic.state held for reading; see net_int.h.
  */
@@ -209,6 +211,12 @@ deliver(struct net_worker *w, struct net_frame *f, int tci)
 	c = &nic->chan[to];
 	pthread_mutex_lock(&c->lock);
 	why = put_locked(w, c, &m, f->data, f->len);
+	if (c->queue == NULL || c->queue->slots_free >= c->low)
+		w->slow &= ~(1ull << to);
+	else if ((w->slow & 1ull << to) == 0) {
+		w->full = (uint16_t)to;
+		w->full_until = vmm_deadline(NET_PAUSE_MS);
+	}
 	pthread_mutex_unlock(&c->lock);
 	if (why != DROP_MAX) {
 		w->stats.drop[why]++;
@@ -298,6 +306,25 @@ receive(struct net_worker *w, struct net_frame *f)
 
 /* ---- bursts */
 
+/* Is a channel waited for?  It gives slots back, or its time is over. */
+static bool
+paused(struct net_worker *w)
+{
+	const struct net_channel *c;
+
+	if (w->full == NET_NOBODY)
+		return (false);
+	c = &w->nic->chan[w->full];
+	if (c->queue != NULL && __atomic_load_n(&c->queue->slots_free,
+	    __ATOMIC_RELAXED) < c->low) {
+		if (vmm_left_ms(w->full_until) > 0)
+			return (true);
+		w->slow |= 1ull << w->full;
+	}
+	w->full = NET_NOBODY;
+	return (false);
+}
+
 bool
 net_rx_possible(struct net_worker *w)
 {
@@ -306,7 +333,7 @@ net_rx_possible(struct net_worker *w)
 	return (w->nic->backend != NULL && c->queue != NULL && !w->broken &&
 	    w->nic->vsp.phase == HVK_NETVSP_READY &&
 	    __atomic_load_n(&c->queue->slots_free, __ATOMIC_RELAXED) >
-	    c->reserve);
+	    c->reserve && !paused(w));
 }
 
 unsigned

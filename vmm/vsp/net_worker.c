@@ -230,6 +230,8 @@ worker_timeout(struct net_worker *w)
 	int ms = w->index == 0 ? LINK_MS : 1000, n;
 	uint32_t i;
 
+	if (w->full != NET_NOBODY)
+		return (1);
 	if (w->ndone != 0 && !w->broken)
 		return (RETRY_MS);
 	for (i = 0; i < w->ndelayed; i++) {
@@ -333,6 +335,7 @@ net_worker_start(struct net_nic *nic, struct vmm_channel *channel)
 	w->mem = vmm_channel_mem(channel);
 	w->rx = vmm_channel_rx(channel);
 	w->poll_ns = NET_POLL_US * 1000u;
+	w->full = NET_NOBODY;
 	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->wake < 0) {
 		free(w);
