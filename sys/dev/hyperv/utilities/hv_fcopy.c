@@ -97,4 +97,4 @@ static device_method_t hvfcopy_methods[] = {
 	DEVMETHOD_END
 };
 
-HVIC_DRIVER(hvfcopy, hvfcopy_methods, struct hvfcopy_softc);
+HVIC_DRIVER(hv_fcopy, hvfcopy, hvfcopy_methods, struct hvfcopy_softc);

@@ -74,4 +74,5 @@ static device_method_t hvheartbeat_methods[] = {
 	DEVMETHOD_END
 };
 
-HVIC_DRIVER(hvheartbeat, hvheartbeat_methods, struct hvheartbeat_softc);
+HVIC_DRIVER(hv_heartbeat, hvheartbeat, hvheartbeat_methods,
+    struct hvheartbeat_softc);

@@ -234,4 +234,4 @@ static device_method_t hvkvp_methods[] = {
 	DEVMETHOD_END
 };
 
-HVIC_DRIVER(hvkvp, hvkvp_methods, struct hvkvp_softc);
+HVIC_DRIVER(hv_kvp, hvkvp, hvkvp_methods, struct hvkvp_softc);

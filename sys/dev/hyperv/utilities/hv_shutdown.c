@@ -109,4 +109,5 @@ static device_method_t hvshutdown_methods[] = {
 	DEVMETHOD_END
 };
 
-HVIC_DRIVER(hvshutdown, hvshutdown_methods, struct hvshutdown_softc);
+HVIC_DRIVER(hv_shutdown, hvshutdown, hvshutdown_methods,
+    struct hvshutdown_softc);

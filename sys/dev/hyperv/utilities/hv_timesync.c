@@ -268,4 +268,5 @@ static device_method_t hvtimesync_methods[] = {
 	DEVMETHOD_END
 };
 
-HVIC_DRIVER(hvtimesync, hvtimesync_methods, struct hvtimesync_softc);
+HVIC_DRIVER(hv_timesync, hvtimesync, hvtimesync_methods,
+    struct hvtimesync_softc);

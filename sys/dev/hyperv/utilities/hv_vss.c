@@ -315,4 +315,4 @@ static device_method_t hvvss_methods[] = {
 	DEVMETHOD_END
 };
 
-HVIC_DRIVER(hvvss, hvvss_methods, struct hvvss_softc);
+HVIC_DRIVER(hv_vss, hvvss, hvvss_methods, struct hvvss_softc);

@@ -79,8 +79,12 @@ bool	hvic_send(struct hvic_softc *, const struct hvk_ic_message *);
 void	hvic_send_later(struct hvic_softc *, const struct hvk_ic_message *);
 uint64_t hvic_now(void);			/* ms */
 
-#define	HVIC_DRIVER(name, methods, type)				\
+/*
+ * The module has the name of the one that GENERIC has compiled in, which is
+ * then refused; the driver has the name that users see.
+ */
+#define	HVIC_DRIVER(module, name, methods, type)			\
 static driver_t name##_driver = { #name, methods, sizeof(type) };	\
-HVK_DRIVER_MODULE(name, vmbus, name##_driver)
+HVK_DRIVER_MODULE(module, vmbus, name##_driver)
 
 #endif	/* !_HVIC_VAR_H_ */
