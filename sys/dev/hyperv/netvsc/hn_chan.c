@@ -153,7 +153,9 @@ hn_open(struct hn_ring *r, struct vmbus_channel *chan)
 		    vmbus_chan_subidx(chan), error);
 		return (error);
 	}
+	mtx_lock(&r->r_mtx);
 	r->r_open = true;
+	mtx_unlock(&r->r_mtx);
 	return (0);
 }
 
@@ -292,10 +294,17 @@ hn_quiet(struct hn_softc *sc)
 static void
 hn_close(struct hn_softc *sc)
 {
+	struct hn_ring *r;
 	bool first;
 	int i;
 
 	hn_tx_run(sc, false);
+	for (i = 0; i < sc->sc_nrings; i++) {
+		r = &sc->sc_ring[i];
+		mtx_lock(&r->r_mtx);
+		r->r_open = false;
+		mtx_unlock(&r->r_mtx);
+	}
 	first = hvk_netvsc_gpadl_first(vmbus_get_version(sc->sc_dev));
 	if (first) {
 		hn_mem_unshare(sc, &sc->sc_recv);
@@ -307,12 +316,8 @@ hn_close(struct hn_softc *sc)
 		hn_mem_unshare(sc, &sc->sc_recv);
 		hn_mem_unshare(sc, &sc->sc_send);
 	}
-	for (i = 0; i < sc->sc_nrings; i++) {
-		if (!sc->sc_ring[i].r_open)
-			continue;
-		sc->sc_ring[i].r_open = false;
+	for (i = 0; i < sc->sc_nrings; i++)
 		hn_tx_end(&sc->sc_ring[i], sc->sc_held);
-	}
 	sc->sc_ninuse = 0;
 	sc->sc_up = false;
 	vmbus_subchan_rel(sc->sc_subs, sc->sc_nsubs);

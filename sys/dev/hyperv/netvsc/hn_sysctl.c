@@ -300,7 +300,7 @@ hn_poll(void *arg)
 	int i;
 
 	for (i = 0; i < sc->sc_ninuse; i++)
-		vmbus_chan_kick(sc->sc_ring[i].r_chan);
+		hn_kick(&sc->sc_ring[i]);
 	mtx_lock(&sc->sc_mtx);
 	if (sc->sc_polling != 0 && !sc->sc_stopping)
 		callout_reset_sbt(&sc->sc_poll, SBT_1S / sc->sc_polling, 0,

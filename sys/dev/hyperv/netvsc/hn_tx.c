@@ -420,6 +420,16 @@ hn_tx_ring(struct hn_softc *sc, const struct mbuf *m)
 	return (&sc->sc_ring[m->m_pkthdr.flowid % n]);
 }
 
+/* Run the channel's callback soon, as long as there is a channel. */
+void
+hn_kick(struct hn_ring *r)
+{
+	mtx_lock(&r->r_mtx);
+	if (r->r_open)
+		vmbus_chan_kick(r->r_chan);
+	mtx_unlock(&r->r_mtx);
+}
+
 int
 hn_transmit(struct ifnet *ifp, struct mbuf *m)
 {
@@ -454,7 +464,7 @@ hn_transmit(struct ifnet *ifp, struct mbuf *m)
 	if (r->r_tq != NULL)
 		taskqueue_enqueue(r->r_tq, &r->r_task);
 	else
-		vmbus_chan_kick(r->r_chan);
+		hn_kick(r);
 	return (0);
 }
 

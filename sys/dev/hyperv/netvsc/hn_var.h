@@ -114,10 +114,10 @@ struct hn_ring {
 	struct hn_softc		*r_sc;
 	struct vmbus_channel	*r_chan;
 	int			 r_idx;
-	bool			 r_open;
 
 	/* Sending; r_mtx. */
 	struct mtx		 r_mtx;
+	bool			 r_open;	/* r_chan is there */
 	struct hvk_netvsc_tx	 r_tx;
 	struct hvk_netvsc_send	*r_slots;
 	struct hn_desc		*r_descs;
@@ -302,6 +302,7 @@ void	hn_tx_drain(struct hn_softc *);
 void	hn_tx_aggregate(struct hn_softc *);
 bool	hn_tx_stalled(struct hn_ring *, uint64_t now);
 void	hn_tx_task(void *, int);
+void	hn_kick(struct hn_ring *);
 int	hn_transmit(struct ifnet *, struct mbuf *);
 void	hn_start(struct ifnet *);
 void	hn_qflush(struct ifnet *);
