@@ -353,6 +353,37 @@ asan_body() {
 	atf_check -s exit:1 -o empty grep -h AddressSanitizer vm/err vm/console.log
 }
 
+new_case kvp_versions "every version of key-value pairs, with an unmodified daemon" "ic.kvp"
+kvp_versions_body() {
+	make_disk disk.img 4
+	n=0
+	for v in 3.0 4.0 5.0; do
+		rm -rf pools
+		vm_start "v$v" -o kvp=$v disk.img
+		all_daemons "v$v"
+		sysctl_is "v$v" dev.hvkvp.0.msg_version $v || atf_fail "not version $v"
+		# Facts are the guest's own: the daemon lets nobody set them.
+		atf_check -o match:OSName "$HVK" ctl --dir "v$v" kvp list pool=auto
+		atf_check -s exit:1 -e match:'invalid argument' "$HVK" ctl --dir "v$v" kvp set a b pool=auto
+		for pool in external guest auto-external auto-internal; do
+			atf_check "$HVK" ctl --dir "v$v" kvp set "kéy $pool" "välue € 😀" pool=$pool
+			atf_check -o match:"välue € 😀" "$HVK" ctl --dir "v$v" kvp get "kéy $pool" pool=$pool
+			atf_check -o match:"kéy $pool" "$HVK" ctl --dir "v$v" kvp list pool=$pool
+			atf_check "$HVK" ctl --dir "v$v" kvp delete "kéy $pool" pool=$pool
+			atf_check -s exit:1 -e match:'no key' "$HVK" ctl --dir "v$v" kvp get "kéy $pool" pool=$pool
+			n=$((n + 5))
+		done
+		# Addresses came with 4.0.
+		case $v in
+		3.0) want='has no such request' ;;
+		*) want='not found' ;;
+		esac
+		atf_check -s exit:1 -e match:"$want" "$HVK" ctl --dir "v$v" ip get 00:15:5d:00:00:99
+		vm_stop "v$v"
+	done
+	echo "figure: ic.kvp 3 versions, 5 pools, $n operations"
+}
+
 new_case commands "wrong words are status 2 and a line of usage; each verb has JSON"
 commands_body() {
 	make_disk disk.img 4

@@ -90,7 +90,8 @@ struct ic_copy;
 
 struct vmm_services {
 	struct vmm_bus	*bus;
-	struct ic_copy	*copy;		/* ic_fcopy.c's */
+	struct ic_copy	*copy;		/* ic_fcopy.c's, with its lock */
+	bool		stopping;	/* the same */
 	struct ic	*ic[8];
 	unsigned	n;
 };

@@ -152,11 +152,19 @@ copy_reap(struct vmm_services *s)
 void
 ic_copy_stop(struct vmm_services *s)
 {
+	struct ic_copy *c;
 
-	if (s->copy == NULL)
+	pthread_mutex_lock(&fcopy_lock);
+	s->stopping = true;
+	c = s->copy;
+	s->copy = NULL;
+	if (c != NULL)
+		c->cancel = true;
+	pthread_mutex_unlock(&fcopy_lock);
+	if (c == NULL)
 		return;
-	s->copy->cancel = true;
-	copy_reap(s);
+	pthread_join(c->thread, NULL);
+	free(c);
 }
 
 static int
@@ -204,6 +212,9 @@ copy_start(struct vmm_services *s, struct ic *ic, const json_t *in,
 	struct ic_copy *c;
 	int error;
 
+	if (s->stopping)
+		return (vmm_fail(err, errlen, -ECANCELED,
+		    "the host is stopping"));
 	if (s->copy != NULL && s->copy->running)
 		return (vmm_fail(err, errlen, -EBUSY, "another file is being "
 		    "copied; `hvk ctl copy cancel` ends it"));
