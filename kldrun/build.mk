@@ -151,3 +151,19 @@ $(KLDTEST)/iface_test: tests/kldrun/iface_test.c $(KLDTEST)/nettest.ko \
 		$(B)/bin/kldrun
 	$(CC) $(HVK_CFLAGS) -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
 	    -DMODDIR='"$(CURDIR)/$(KLDTEST)"' -o $@ $< -latf-c
+
+# A character device of kldrun's as one of Linux's, by CUSE.
+PROGRAMS +=	$(B)/bin/kldcuse
+$(B)/bin/kldcuse: kldrun/cuse/main.c usr.sbin/hyperv/lib/device.c \
+		usr.sbin/hyperv/lib/device.h kldrun/include/kdev.h
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -D_FILE_OFFSET_BITS=64 -isystem /usr/include/fuse3 \
+	    -Iusr.sbin/hyperv/lib -Ikldrun/include -o $@ $(filter %.c,$^) \
+	    -lfuse3 -lpthread
+
+TEST_PROGRAMS += $(KLDTEST)/cuse_test
+$(KLDTEST)/cuse_test: tests/kldrun/cuse_test.c $(KLDTEST)/cdevtest.ko \
+		$(B)/bin/kldrun $(B)/bin/kldcuse
+	$(CC) $(HVK_CFLAGS) -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
+	    -DKLDCUSE='"$(CURDIR)/$(B)/bin/kldcuse"' \
+	    -DMODDIR='"$(CURDIR)/$(KLDTEST)"' -o $@ $< -latf-c

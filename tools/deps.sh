@@ -26,6 +26,7 @@ libnbd-dev:/usr/include/libnbd.h libnbd-bin:nbdcopy nbdkit:nbdkit
 qemu-utils:qemu-nbd fio:fio libjansson-dev:/usr/include/jansson.h
 liburing-dev:/usr/include/liburing.h libslirp-dev:/usr/include/slirp/libslirp.h
 libseccomp-dev:/usr/include/seccomp.h
+libfuse3-dev:/usr/include/fuse3/cuse_lowlevel.h
 libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
 shellcheck:shellcheck iproute2:ip iperf3:iperf3 tcpdump:tcpdump iputils-ping:ping curl:curl busybox-static:busybox
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy

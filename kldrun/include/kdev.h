@@ -20,7 +20,8 @@ enum kdev_op {
 	KDEV_READ,	/* arg: offset; want: bytes */
 	KDEV_WRITE,	/* arg: offset; data */
 	KDEV_IOCTL,	/* arg: command of FreeBSD; data if it takes any */
-	KDEV_POLL,	/* flags: events (POLLIN 1, POLLOUT 4, ...) */
+	KDEV_POLL,	/* flags: events (POLLIN 1, POLLOUT 4, ...); want: not
+			   0, answer at once */
 };
 
 #define	KDEV_F_READ	1u

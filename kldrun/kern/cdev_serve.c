@@ -159,7 +159,10 @@ serve(struct cdev_conn *c, struct cdevsw *csw, struct kdev_frame *f)
 	case KDEV_POLL:
 		c->polling = true;
 		c->events = f->flags;
-		return (serve_poll(c, csw, false));
+		error = serve_poll(c, csw, false);
+		if (error == 0 && c->polling && f->want != 0)
+			error = serve_poll(c, csw, true);
+		return (error);
 	default:
 		return (-1);
 	}
@@ -273,7 +276,10 @@ conn_main(void *arg)
 	c->thr = kld_self();
 	c->thr->conn = c;
 	curthread->td_proc = c->proc;
-	c->watched = kld_thread_spawn(watcher, c, "cdev watch") == 0;
+	/* Before it starts: it may be over before this goes on. */
+	c->watched = true;
+	if (kld_thread_spawn(watcher, c, "cdev watch") != 0)
+		c->watched = false;
 	for (ready = c->watched ? 0 : -1; ready >= 0;) {
 		ready = os_fd_poll_two(c->fd, c->event);
 		if (ready > 0 && (ready & 2) != 0 && serve_event(c) != 0)

@@ -156,6 +156,19 @@ remote_ready(struct device *d)
 	return ((f.flags & POLLIN) != 0 ? DEVICE_READY : 0);
 }
 
+/* Is it ready now? An answer that is owed already comes first. */
+static int
+remote_now(struct device *d)
+{
+	struct kdev_frame f = { .op = KDEV_POLL, .flags = POLLIN, .want = 1 };
+
+	if (remote_send(d, &f, NULL) != 0)
+		return (DEVICE_GONE);
+	if (d->armed && (remote_ready(d) & DEVICE_GONE) != 0)
+		return (DEVICE_GONE);
+	return (remote_ready(d));
+}
+
 static ssize_t
 remote_rw(struct device *d, unsigned int op, void *data, size_t len)
 {
@@ -200,6 +213,7 @@ remote_ioctl(struct device *d, unsigned long cmd, void *data)
 #define	KDEV_WRITE		0
 #define	remote_open(d, path)	(errno = EOPNOTSUPP, -1)
 #define	remote_arm(d)		(-1)
+#define	remote_now(d)		(DEVICE_GONE)
 #define	remote_ready(d)		(DEVICE_GONE)
 #define	remote_rw(d, op, p, n)	((ssize_t)-1)
 #define	remote_ioctl(d, cmd, p)	(-1)
@@ -252,6 +266,8 @@ device_wait(struct device *d, int wake, int timeout)
 	struct pollfd p[2] = { { d->fd, POLLIN, 0 }, { wake, POLLIN, 0 } };
 	int n, ready;
 
+	if (d->remote && timeout == 0 && wake < 0)
+		return (remote_now(d));
 	if (d->remote && remote_arm(d) != 0)
 		return (DEVICE_GONE);
 	n = poll(p, 2, timeout);
@@ -265,6 +281,12 @@ device_wait(struct device *d, int wake, int timeout)
 	if ((p[0].revents & POLLIN) != 0)
 		return (ready | DEVICE_READY);
 	return (ready | DEVICE_GONE);
+}
+
+int
+device_arm(struct device *d)
+{
+	return (d->remote ? remote_arm(d) : 0);
 }
 
 ssize_t

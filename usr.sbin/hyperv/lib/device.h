@@ -33,6 +33,11 @@ int	device_open_wait(struct device *, const char *path);
 void	device_close(struct device *);
 /* 0 at the time-out (milliseconds; -1 never), or DEVICE_ bits. */
 int	device_wait(struct device *, int wake, int timeout);
+/*
+ * For who polls fd himself: it becomes readable when a request is there, and
+ * has to be armed again after any other call.
+ */
+int	device_arm(struct device *);
 ssize_t	device_read(struct device *, void *, size_t);
 ssize_t	device_write(struct device *, const void *, size_t);
 int	device_ioctl(struct device *, unsigned long cmd, void *);
