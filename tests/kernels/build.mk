@@ -7,4 +7,5 @@ $(B)/bin/kvmprobe: tests/kernels/probe.c
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -o $@ $<
 
-$(B)/tests/kernels/kernels_test: $(B)/bin/kvmprobe $(B)/bin/hvk
+$(B)/tests/kernels/kernels_test: $(B)/bin/kvmprobe $(B)/bin/hvk \
+		$(B)/port/freestanding.elf

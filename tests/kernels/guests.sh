@@ -225,13 +225,20 @@ run_quick() {
 	ended quick.power.off
 }
 
-# One processor, no legacy devices, memory around a gap, an older host, a reset.
+# One processor, no legacy devices, memory around a gap, an older host; a reset, an NMI,
+# a panic.
 run_up() {
 	mkdir -p up
 	make_disk up/a.img 64
 	VMBUS=4.1 MORE="disks=1 end=reboot" guest up boot,bus,machine 1 --memory 768M --gen2 \
 	    --mmio-gap 3584M@512M --version-max 4.1 --disk up/a.img
 	ended up.power.off
+	if grep -q 'sysrq triggered crash' up/vm/crash.txt 2>/dev/null; then
+		check "up.crash ok $(wc -l <up/vm/crash.txt) lines of the guest's log in crash.txt"
+		echo "figure: core.crash $(wc -c <up/vm/crash.txt) bytes of stock Linux's log, by its panic"
+	else
+		check "up.crash fail no crash.txt, or not of this panic"
+	fi
 }
 
 # One processor: the integration services; switched off by the host.

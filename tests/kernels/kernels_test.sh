@@ -119,6 +119,9 @@ linux_case mmiogap "memory on both sides of a gap that was moved" "core.mmiogap"
     "up.gap.memory up.gap.total"
 linux_case power "the guest resets itself and starts again, and switches off" "" \
     "up.reboot up.power.off smp.power.off"
+linux_case crash "its panic is reported, with its log, and it starts again" "core.crash" \
+    "up.crash up.crash.restart"
+linux_case nmi "a non-maskable interrupt arrives" "core.nmi" "up.nmi"
 linux_case heartbeat "its heartbeat is seen" "ic.heartbeat" "services.heartbeat"
 linux_case shutdown "it is switched off by its own service" "ic.shutdown" \
     "services.shutdown.ended services.shutdown.by"

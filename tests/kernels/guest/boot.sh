@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
 # What the kernel found at boot: the hypervisor, its clock, the processors.
 expect boot.hypervisor 'Hypervisor detected: Microsoft Hyper-V' \
     "$(dmesg | grep -o 'Hypervisor detected:.*')"

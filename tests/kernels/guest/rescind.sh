@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
 # A whole controller taken away and brought back, another under load.
 #
 # Linux's sd flushes a disk's write cache when its controller goes, and hv_storvsc

@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
 # Storage: the kernel's own hv_storvsc and sd on our controller; sg3-utils ask
 # the target what it says of itself.  sda is a.img, 64 MiB.
 io() { dd bs=256k "$@" 2>/tmp/dd || { bad storage.io "dd $*: $(tail -n 1 /tmp/dd)"; return 1; }; }

@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
 # Every version of the bus that this kernel speaks, by its own parameter: the
 # modules are removed and inserted again, which unloads the bus each time.
 # A disk on the first controller is read each time, whatever its name.
