@@ -209,6 +209,8 @@ CASE(again, "Set again: nothing is left of the first; one family alone", "")
 	ATF_CHECK(strstr(read_file("r/etc/rc.conf"), "10.0.0.5") == NULL);
 	ATF_CHECK(strstr(read_file("r/etc/rc.conf"), "alias") == NULL);
 	ATF_CHECK(strstr(read_file("r/etc/rc.conf"), "10.0.0.2") == NULL);
+	sh("test \"$(ip route show default | wc -l)\" = 1");
+	sh("ip route show default | grep -q 'via 10.0.0.3'");
 	expect("r/etc/rc.conf", "static_routes=\"\"\n");
 	expect("r/etc/rc.conf", "defaultrouter=\"10.0.0.3\"\n");
 	has_address("10.0.0.5/24", false);
@@ -225,6 +227,22 @@ CASE(again, "Set again: nothing is left of the first; one family alone", "")
 	expect("r/etc/rc.conf", "ifconfig_hn0_alias1=\"inet 10.9.9.9 netmask "
 	    "255.0.0.0\"\n");
 	has_address("10.0.0.6/24", true);
+}
+
+CASE(link_local, "A gateway that is link-local gets the interface's name", "")
+{
+	setup();
+	ATF_REQUIRE_EQ(HV_KVP_S_OK, set(2, false, MAC, "fd00::5", "64",
+	    "fe80::1%12;fe80::2", ""));
+	expect("r/etc/rc.conf", "ipv6_defaultrouter=\"fe80::1%hn0\"\n");
+	expect("r/etc/rc.conf", "ipv6_route_hv1_hn0=\"default "
+	    "fe80::2%hn0\"\n");
+	expect("r/etc/rc.conf", "ipv6_static_routes=\"hv1_hn0\"\n");
+	expect("r/argv", "route <-n> <add> <-inet6> <default> <fe80::1%hn0>\n");
+	sh("ip -6 route show default | grep -q 'via fe80::1 dev hn0'");
+	ATF_REQUIRE_EQ(HV_KVP_S_OK, set(2, false, MAC, "fd00::5", "64",
+	    "fd00::1", ""));
+	ATF_CHECK(strstr(read_file("r/etc/rc.conf"), "fe80") == NULL);
 }
 
 CASE(dhcp, "To DHCP and back", "")
@@ -337,6 +355,7 @@ ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, two_families);
 	ATF_TP_ADD_TC(tp, again);
+	ATF_TP_ADD_TC(tp, link_local);
 	ATF_TP_ADD_TC(tp, dhcp);
 	ATF_TP_ADD_TC(tp, rollback);
 	ATF_TP_ADD_TC(tp, hostile);

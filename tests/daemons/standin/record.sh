@@ -69,19 +69,24 @@ ifconfig() {
 route() {
 	fam=-4
 	[ "$3" != -inet6 ] || fam=-6
+	case $5 in
+	*%*) set -- "$1" "$2" "$3" "$4" "${5%%%*}" dev "${5#*%}" ;;
+	*) set -- "$1" "$2" "$3" "$4" "$5" ;;
+	esac
 	case $2 in
 	change)
 		ip $fam route show default | grep -q . || return 1
-		ip $fam route replace default via "$5"
+		ip $fam route replace default via "$5" ${6+"$6" "$7"}
 		;;
 	add)
 		if ip $fam route show default | grep -q .; then
-			ip $fam route add default via "$5" metric 99
+			ip $fam route add default via "$5" ${6+"$6" "$7"} \
+			    metric 99
 		else
-			ip $fam route add default via "$5"
+			ip $fam route add default via "$5" ${6+"$6" "$7"}
 		fi
 		;;
-	delete) ip $fam route del default via "$5" ;;
+	delete) ip $fam route del default via "$5" ${6+"$6" "$7"} ;;
 	esac
 }
 

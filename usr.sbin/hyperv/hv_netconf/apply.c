@@ -57,16 +57,7 @@ address_add(const char *name, const struct address *a)
 	    "alias"));
 }
 
-static int
-address_remove(const char *name, const struct address *a)
-{
-	char text[PLAN_TEXT];
-
-	return (TOOL("/sbin/ifconfig", name, a->family == AF_INET ? "inet" :
-	    "inet6", address_text(a, text), "-alias"));
-}
-
-/* With its prefix; link-local addresses are the system's own. */
+/* With its prefix. */
 static bool
 has(const struct address *list, int n, const struct address *a)
 {
@@ -78,17 +69,25 @@ has(const struct address *list, int n, const struct address *a)
 	return (false);
 }
 
-static bool
-link_local(const struct address *a)
+/* One that went by itself, with its network's first, is removed too. */
+static int
+address_remove(const char *name, const struct address *a)
 {
-	return (a->family == AF_INET6 && a->bytes[0] == 0xfe &&
-	    (a->bytes[1] & 0xc0) == 0x80);
+	struct iface_state now;
+	char text[PLAN_TEXT];
+
+	if (TOOL("/sbin/ifconfig", name, a->family == AF_INET ? "inet" :
+	    "inet6", address_text(a, text), "-alias") == 0)
+		return (0);
+	iface_state(name, &now);
+	return (has(now.addresses, now.naddresses, a) ? -1 : 0);
 }
 
+/* Link-local addresses are the system's own. */
 static bool
 covered(const struct job *j, const struct address *a)
 {
-	return ((address_bit(a) & j->plan->families) != 0 && !link_local(a));
+	return ((address_bit(a) & j->plan->families) != 0 && !address_link_local(a));
 }
 
 static bool
@@ -130,12 +129,13 @@ addresses_change(const struct job *j, const struct address *from, int nfrom,
 }
 
 static int
-route(const char *verb, const struct address *gateway)
+route(const struct job *j, const char *verb, const struct address *gateway)
 {
-	char text[PLAN_TEXT];
+	char text[PLAN_SCOPED];
 
 	return (TOOL("/sbin/route", "-n", verb, gateway->family == AF_INET ?
-	    "-inet" : "-inet6", "default", address_text(gateway, text)));
+	    "-inet" : "-inet6", "default", address_scoped(gateway, j->name,
+	    text)));
 }
 
 /* The first of a family takes the place of the route that is there. */
@@ -148,13 +148,42 @@ routes_change(const struct job *j, const struct address *list, int n)
 		if ((address_bit(&list[i]) & j->plan->families) == 0)
 			continue;
 		if ((seen & address_bit(&list[i])) == 0 &&
-		    route("change", &list[i]) == 0)
+		    route(j, "change", &list[i]) == 0)
 			seen |= address_bit(&list[i]);
-		else if (route("add", &list[i]) != 0)
+		else if (route(j, "add", &list[i]) != 0)
 			return ("a default route could not be set");
 		seen |= address_bit(&list[i]);
 	}
 	return (NULL);
+}
+
+/* Default routes through the interface that are not among `list'. */
+static void
+routes_prune(const struct job *j, const struct address *list, int n,
+    int families)
+{
+	struct iface_state now;
+	int i, k;
+
+	iface_state(j->name, &now);
+	for (i = 0; i < now.ngateways; i++) {
+		for (k = 0; k < n; k++)
+			if (address_same(&list[k], &now.gateways[i]))
+				break;
+		if (k == n && (address_bit(&now.gateways[i]) & families) != 0)
+			(void)route(j, "delete", &now.gateways[i]);
+	}
+}
+
+/* The families for which there is a gateway. */
+static int
+gateway_families(const struct plan *p)
+{
+	int bits, i;
+
+	for (i = bits = 0; i < p->ngateways; i++)
+		bits |= address_bit(&p->gateways[i]);
+	return (bits & p->families);
 }
 
 static const char *
@@ -172,13 +201,16 @@ live_dhcp(struct job *j)
 static const char *
 live(struct job *j)
 {
+	struct iface_state now;
 	const struct plan *p;
 	const char *wrong;
 
 	p = j->plan;
 	if (j->before.dhcp && !p->dhcp && (p->families & PLAN_V4) != 0)
 		(void)TOOL("/usr/sbin/service", "dhclient", "stop", j->name);
-	wrong = addresses_change(j, j->before.addresses, j->before.naddresses,
+	/* dhclient(8) may have taken its address along. */
+	iface_state(j->name, &now);
+	wrong = addresses_change(j, now.addresses, now.naddresses,
 	    p->addresses, p->naddresses);
 	if (wrong == NULL && TOOL("/sbin/ifconfig", j->name, "up") != 0)
 		wrong = "the interface could not be brought up";
@@ -186,6 +218,9 @@ live(struct job *j)
 		wrong = live_dhcp(j);
 	if (wrong == NULL)
 		wrong = routes_change(j, p->gateways, p->ngateways);
+	if (wrong == NULL)
+		routes_prune(j, p->gateways, p->ngateways,
+		    gateway_families(p));
 	if (wrong == NULL && p->ndns > 0 && TOOL("/sbin/resolvconf", "-u") != 0)
 		wrong = "resolvconf(8) failed";
 	return (wrong);
@@ -196,18 +231,13 @@ static void
 undo(struct job *j)
 {
 	struct iface_state now;
-	int i;
 
 	iface_state(j->name, &now);
 	(void)addresses_change(j, now.addresses, now.naddresses,
 	    j->before.addresses, j->before.naddresses);
 	(void)routes_change(j, j->before.gateways, j->before.ngateways);
-	iface_state(j->name, &now);
-	for (i = 0; i < now.ngateways; i++)
-		if ((address_bit(&now.gateways[i]) & j->plan->families) != 0 &&
-		    !has(j->before.gateways, j->before.ngateways,
-		    &now.gateways[i]))
-			(void)route("delete", &now.gateways[i]);
+	routes_prune(j, j->before.gateways, j->before.ngateways,
+	    j->plan->families);
 	if (j->before.dhcp && (j->plan->families & PLAN_V4) != 0)
 		(void)TOOL("/usr/sbin/service", "dhclient", "restart",
 		    j->name);

@@ -28,6 +28,7 @@
 #define	SECONDS		20
 
 struct settings {
+	const char *name;
 	char	rcname[IFNAMSIZ];	/* the name as rc.conf's keys have it */
 	const struct plan *plan;
 	int	nset, nremove, naliases;
@@ -162,7 +163,7 @@ static void
 set_gateways(struct settings *s)
 {
 	const struct address *g;
-	char text[PLAN_TEXT];
+	char text[PLAN_SCOPED];
 	const char *six;
 	int i, n, seen;
 
@@ -171,7 +172,7 @@ set_gateways(struct settings *s)
 		if ((address_bit(g) & s->plan->families) == 0)
 			continue;
 		six = g->family == AF_INET6 ? "ipv6_" : "";
-		address_text(g, text);
+		address_scoped(g, s->name, text);
 		if ((seen & address_bit(g)) == 0) {
 			set(s, "%sdefaultrouter=%s", six, text);
 		} else {
@@ -263,6 +264,7 @@ config_write(const char *name, const struct plan *p)
 
 	memset(&s, 0, sizeof(s));
 	s.plan = p;
+	s.name = name;
 	snprintf(s.rcname, sizeof(s.rcname), "%s", name);
 	for (i = 0; s.rcname[i] != '\0'; i++)
 		if (strchr("./-+", s.rcname[i]) != NULL)

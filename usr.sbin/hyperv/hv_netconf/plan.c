@@ -210,6 +210,25 @@ address_text(const struct address *a, char buf[PLAN_TEXT])
 	return (buf);
 }
 
+bool
+address_link_local(const struct address *a)
+{
+	return (a->family == AF_INET6 && a->bytes[0] == 0xfe &&
+	    (a->bytes[1] & 0xc0) == 0x80);
+}
+
+const char *
+address_scoped(const struct address *a, const char *name,
+    char buf[PLAN_SCOPED])
+{
+	char text[PLAN_TEXT];
+
+	snprintf(buf, PLAN_SCOPED, "%s%s%.15s", address_text(a, text),
+	    address_link_local(a) ? "%" : "", address_link_local(a) ? name :
+	    "");
+	return (buf);
+}
+
 const char *
 address_mask(const struct address *a, char buf[PLAN_TEXT])
 {

@@ -45,6 +45,11 @@ struct plan {
 /* NULL, or what is wrong with it. */
 const char *plan_parse(struct plan *, const struct hv_kvp_ipaddr_value *);
 const char *address_text(const struct address *, char buf[PLAN_TEXT]);
+/* The same, and "%name" when it is only unique on that interface. */
+#define	PLAN_SCOPED	(PLAN_TEXT + 17)
+const char *address_scoped(const struct address *, const char *name,
+	    char buf[PLAN_SCOPED]);
+bool	address_link_local(const struct address *);
 /* Dotted, of an IPv4 address. */
 const char *address_mask(const struct address *, char buf[PLAN_TEXT]);
 /* PLAN_V4 or PLAN_V6. */
