@@ -32,7 +32,6 @@
 #define	MODULES_MAX	32u
 #define	ARGS_MAX	128u
 #define	DISK_SIZE	(64ll << 20)
-#define	GROW		(16ll << 20)
 #define	WRITTEN_AT	(1ll << 20)	/* by the guest: see tests/fbsd/disk.c */
 
 extern char **environ;
@@ -50,6 +49,12 @@ static const struct proof {
 	{ "disk.verify", "stor.basic" },
 	{ "disk.trim", "stor.trim" },
 	{ "disk.grow", "stor.resize" },
+	{ "disk.plug", "stor.hotplug" },
+	{ "disk.pull", "stor.hotplug" },
+	{ "bus.subchannel", "stor.subchannel" },
+	{ "bus.retarget", "core.retarget" },
+	{ "bus.rescind", "core.rescind" },
+	{ "bus.offer", "core.rescind" },
 	{ "net.ping", "net.basic" },
 	{ "service.heartbeat", "ic.heartbeat" },
 	{ "service.shutdown", "ic.shutdown" },
@@ -268,6 +273,20 @@ make_mfsroot(struct run *r)
 	return (arg(r, "--mfsroot") && arg(r, "%s", image) ? 0 : -1);
 }
 
+static bool
+make_disk(const char *path)
+{
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, DISK_SIZE) != 0) {
+		vmm_log("%s: %s", path, strerror(errno));
+		return (false);
+	}
+	close(fd);
+	return (true);
+}
+
 static int
 prepare(struct run *r)
 {
@@ -275,7 +294,6 @@ prepare(struct run *r)
 	const char *tmp = getenv("TMPDIR");
 	char path[4300];
 	bool ok;
-	int fd;
 
 	snprintf(r->dir, sizeof(r->dir), "%s/hvk-features.XXXXXX",
 	    tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
@@ -283,13 +301,12 @@ prepare(struct run *r)
 		vmm_log("%s: %s", r->dir, strerror(errno));
 		return (-1);
 	}
-	snprintf(path, sizeof(path), "%s/disk.img", r->dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, DISK_SIZE) != 0) {
-		vmm_log("%s: %s", path, strerror(errno));
+	snprintf(path, sizeof(path), "%s/more.img", r->dir);
+	if (!make_disk(path))
 		return (-1);
-	}
-	close(fd);
+	snprintf(path, sizeof(path), "%s/disk.img", r->dir);
+	if (!make_disk(path))
+		return (-1);
 	ok = arg(r, "%s/hvk", r->bin) && arg(r, "run") && arg(r, "--dir") &&
 	    arg(r, "%s/vm", r->dir) && arg(r, "--kernel") &&
 	    arg(r, "%s", f->kernel) && arg(r, "--disk") &&
@@ -353,26 +370,44 @@ heartbeat(struct run *r, char *const argv[])
 	json_decref(answer);
 }
 
-/* "@host WORD": the guest asks. */
+/* "@host WORD": the guest asks, `hvk ctl' does it. */
 static void
 host(struct run *r, const char *what)
 {
-	char hvk[4200], vm[4300], grow[32];
-	char *resize[] = { hvk, "ctl", "--dir", vm, "disk", "resize", "0", grow,
-	    NULL };
-	char *stop[] = { hvk, "ctl", "--dir", vm, "shutdown", NULL };
-	char *beat[] = { hvk, "ctl", "--dir", vm, "--json", "heartbeat", NULL };
-	char out[512];
+	static const struct {
+		const char *what;
+		const char *argv[4];
+	} words[] = {
+		{ "grow", { "disk", "resize", "0", "+16M" } },
+		{ "plug", { "disk", "add", NULL, NULL } },
+		{ "pull", { "disk", "remove", "1", NULL } },
+		{ "rescind", { "rescind", "scsi0", NULL, NULL } },
+		{ "offer", { "offer", "scsi0", NULL, NULL } },
+		{ "shutdown", { "shutdown", NULL, NULL, NULL } },
+	};
+	char hvk[4200], vm[4300], more[4300], out[512];
+	char *argv[9] = { hvk, "ctl", "--dir", vm, NULL };
+	size_t i, k;
 
 	snprintf(hvk, sizeof(hvk), "%s/hvk", r->bin);
 	snprintf(vm, sizeof(vm), "%s/vm", r->dir);
-	snprintf(grow, sizeof(grow), "+%lld", GROW);
-	if (strcmp(what, "grow") == 0)
-		(void)run_output(resize, out, sizeof(out));
-	else if (strcmp(what, "shutdown") == 0)
-		(void)run_output(stop, out, sizeof(out));
-	else if (strcmp(what, "heartbeat") == 0)
-		heartbeat(r, beat);
+	snprintf(more, sizeof(more), "%s/more.img,lun=1", r->dir);
+	if (strcmp(what, "heartbeat") == 0) {
+		argv[4] = "--json";
+		argv[5] = "heartbeat";
+		heartbeat(r, argv);
+		return;
+	}
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].what, what) == 0)
+			break;
+	if (i == sizeof(words) / sizeof(words[0]))
+		return;
+	for (k = 0; k < 4 && words[i].argv[k] != NULL; k++)
+		argv[4 + k] = (char *)(uintptr_t)words[i].argv[k];
+	if (strcmp(what, "plug") == 0)
+		argv[4 + k] = more;
+	(void)run_output(argv, out, sizeof(out));
 }
 
 static void

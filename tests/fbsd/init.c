@@ -8,8 +8,8 @@
  * root that tests/fbsd/mfsroot.sh makes; `hvk features --kernel' reads its
  * lines.  "@host WORD" asks the host for something.
  *
- * The kernel environment chooses: hvk.checks=machine,modules,disk,grow,net,
- * services,reload (all without it); hvk.end=poweroff|shutdown|reboot|stay.
+ * The kernel environment chooses: hvk.checks=machine,modules,disk,grow,
+ * channels,changes,net,services,reload (all without it); hvk.end=poweroff|shutdown|reboot|stay.
  */
 
 #include <sys/fcntl.h>
@@ -82,6 +82,10 @@ start(void)
 		check_disk("/dev/da0");
 	if (want("grow"))
 		check_grow("/dev/da0");
+	if (want("channels") && modules_loaded())
+		check_channels();
+	if (want("changes") && modules_loaded())
+		check_changes();
 	if (want("net"))
 		check_net("hn0");
 	if (want("services"))

@@ -62,6 +62,8 @@ bool	contains(const char *text, const char *part);
 /* A string or number by sysctl; false when there is none. */
 bool	sysctl_text(const char *name, char *, size_t);
 bool	sysctl_number(const char *name, uint64_t *);
+/* An int by sysctl: 0, or minus the error. */
+long	sysctl_set(const char *name, int);
 /* A variable of the kernel's environment. */
 bool	environment(const char *name, char *, size_t);
 
@@ -78,6 +80,10 @@ void	check_reload(void);
 /* machine.c */
 void	check_machine(void);
 void	check_cpus(void);
+
+/* change.c */
+void	check_channels(void);
+void	check_changes(void);
 
 /* net.c */
 void	check_net(const char *ifname);

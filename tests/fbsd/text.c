@@ -253,6 +253,13 @@ sysctl_number(const char *name, uint64_t *value)
 	return (by_name(name, value, &len) && (len == 4 || len == 8));
 }
 
+long
+sysctl_set(const char *name, int value)
+{
+	return (sys6(SYS___sysctlbyname, (long)name, (long)length(name), 0, 0,
+	    (long)&value, sizeof(value)));
+}
+
 bool
 environment(const char *name, char *text, size_t size)
 {
