@@ -104,6 +104,22 @@ host_shutdown_later() {
 	( sleep 20; $HVK ctl --dir "$run/vm" shutdown >"$run/shutdown.out" 2>&1 ) &
 }
 
+# @host netup: the tap's address; netadd: plug the adapter in again
+nic=tap:nic,name=net0,mac=02:00:00:00:20:01,mtu=9000
+host_netup() { ip addr add 10.99.0.1/24 dev nic 2>/dev/null; ip link set nic up; }
+host_netadd() { host_ctl nic add "$nic,queues=$cpus"; }
+
+# @host netcounts: large sends and checksums that were left to the host
+host_netcounts() {
+	_lso=$($HVK ctl --dir "$run/vm" --json nic stat net0 | jq .net0.tx_lso)
+	_csum=$($HVK ctl --dir "$run/vm" --json nic stat net0 | jq .net0.tx_csum)
+	if [ "${_lso:-0}" -gt 0 ] && [ "${_csum:-0}" -gt 0 ]; then
+		check "$run.net.offload ok $_lso large sends, $_csum checksums"
+	else
+		check "$run.net.offload fail ${_lso:-no} large sends, ${_csum:-no} checksums"
+	fi
+}
+
 # ---- running one
 
 # guest RUN CHECKS CPUS OPTION...: until it ends; 500 s at most.
@@ -256,6 +272,19 @@ run_services() {
 	fi
 }
 
-for name in ${*:-bare other smp up services}; do
+# The network, a channel for each processor and a tap behind them.
+run_net() {
+	mkdir -p net
+	iperf3 -s >/dev/null 2>&1 &
+	_iperf=$!
+	while :; do nc -l -p 7777 -e cat; done >/dev/null 2>&1 &
+	_cat=$!
+	MORE="queues=1" guest net boot,bus,net 1 --memory 256M \
+	    --nic "${nic%%,*},mac=02:00:00:00:20:01,mtu=9000"
+	ended net.power.off
+	kill $_iperf $_cat 2>/dev/null
+}
+
+for name in ${*:-bare other smp up services net}; do
 	"run_$name"
 done

@@ -115,6 +115,13 @@ linux_case resize "a disk grows under load, seen without a command" "stor.resize
     "smp.storage.grown smp.storage.grownfile smp.storage.grownio"
 linux_case hotplug "disks come and go under load" "stor.hotplug" \
     "smp.storage.hotplug smp.storage.hotsum1 smp.storage.hotsum2 smp.storage.hotsum3 smp.storage.load"
+linux_case network "stock hv_netvsc: every size, TCP, UDP, a file bit for bit, link, group filter" \
+    "net.basic" \
+    "net.net.mac net.net.sizes net.net.queues net.net.tcp net.net.tcpr net.net.udp net.net.bytes
+    net.net.down net.net.up net.net.promisc net.dmesg.clean net.power.off"
+linux_case netoffload "its checksums and large sends, made by the host" "net.offload" "net.net.offload"
+linux_case netjumbo "its MTU changed to 9000, and traffic" "net.jumbo" "net.net.jumbo net.net.jumbotcp"
+linux_case netplug "its adapter unplugged and plugged in under load" "net.hotplug" "net.net.hotplug"
 linux_case mmiogap "memory on both sides of a gap that was moved" "core.mmiogap" \
     "up.gap.memory up.gap.total"
 linux_case power "the guest resets itself and starts again, and switches off" "" \
