@@ -231,10 +231,8 @@ follow(struct iftap *it)
 	int set;
 
 	k = it->kif;
-	if (os_tap_state(it->tap, &now) != 0)
-		return;
 	sx_xlock(&kif_config);
-	if (k->dying) {
+	if (k->dying || os_tap_state(it->tap, &now) != 0) {
 		sx_xunlock(&kif_config);
 		return;
 	}

@@ -3,17 +3,20 @@
 #
 # The network through the whole stack: two network namespaces that meet only by
 # hn(4) in kldrun and the host's adapter.  The guest's side, hn0, is the tap
-# hvkg0 in the namespace hvkhn-a; the host's is the tap hvkh0 in hvkhn-b.  What
+# hvkg0 in the namespace $a; the host's is the tap hvkh0 in $b.  What
 # is sent comes from programs of other projects (ping, iperf3, tcpdump) and from
 # one of our own that compares every byte.
 
 FRAMES=$top/build/tests/net/frames
-a=hvkhn-a b=hvkhn-b
+a=hvkhn-a-$$ b=hvkhn-b-$$
 
+# Ours, and what runs that were cut short have left.
 net_clean() {
-	for ns in $a $b; do
-		ip netns pids $ns 2>/dev/null | xargs -r kill -9 2>/dev/null || true
-		ip netns del $ns 2>/dev/null || true
+	for ns in $(ip netns list | sed -n 's/^\(hvkhn-[ab]-[0-9]*\).*/\1/p'); do
+		owner=${ns##*-}
+		[ "$owner" = $$ ] || ! kill -0 "$owner" 2>/dev/null || continue
+		ip netns pids "$ns" 2>/dev/null | xargs -r kill -9 2>/dev/null || true
+		ip netns del "$ns" 2>/dev/null || true
 	done
 }
 

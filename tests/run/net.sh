@@ -5,7 +5,7 @@
 # that meet only by hn(4) in kldrun and the host's adapter.
 
 net=$work/net
-net_a=hvkrun-a net_b=hvkrun-b
+net_a=hvkrun-a-$$ net_b=hvkrun-b-$$
 
 in_a() { ip netns exec $net_a "$@"; }
 in_b() { ip netns exec $net_b "$@"; }

@@ -227,6 +227,7 @@ hn_create(struct hn_softc *sc)
 	TASK_INIT(&sc->sc_filter_task, 0, hn_filter_task, sc);
 	TASK_INIT(&sc->sc_link_task, 0, hn_link_task, sc);
 	TASK_INIT(&sc->sc_fail_task, 0, hn_fail_task, sc);
+	TASK_INIT(&sc->sc_restart_task, 0, hn_restart_task, sc);
 	hn_create_rings(sc);
 	hn_taskqueues(sc);
 	sc->sc_control = HVK_KMEM_ALLOC(PAGE_SIZE, M_WAITOK | M_ZERO);
@@ -250,6 +251,7 @@ hn_destroy(struct hn_softc *sc)
 	callout_drain(&sc->sc_tick);
 	callout_drain(&sc->sc_poll);
 	taskqueue_drain(sc->sc_tq, &sc->sc_fail_task);
+	taskqueue_drain(sc->sc_tq, &sc->sc_restart_task);
 	taskqueue_drain(sc->sc_tq, &sc->sc_link_task);
 	taskqueue_drain(sc->sc_tq, &sc->sc_filter_task);
 	sx_xlock(&sc->sc_cfg);

@@ -119,15 +119,25 @@ hn_callback(struct vmbus_channel *chan, void *arg)
 	hn_tx_restart(r);
 }
 
-/* The host rescinded or broke a channel while it was open. */
+/*
+ * The host rescinded or broke a channel while it was open.  Without one of its
+ * sub-channels the interface starts anew.
+ */
 static void
-hn_gone(struct vmbus_channel *chan __unused, void *arg)
+hn_gone(struct vmbus_channel *chan, void *arg)
 {
 	struct hn_ring *r = arg;
+	struct hn_softc *sc = r->r_sc;
 
-	mtx_lock(&r->r_sc->sc_mtx);
-	hn_fail(r->r_sc, "the host took the interface away");
-	mtx_unlock(&r->r_sc->sc_mtx);
+	mtx_lock(&sc->sc_mtx);
+	if (vmbus_chan_is_primary(chan) ||
+	    vmbus_chan_is_revoked(sc->sc_primary))
+		hn_fail(sc, "the host took the interface away");
+	else if (sc->sc_changing)
+		sc->sc_again = true;
+	else if (!sc->sc_stopping)
+		taskqueue_enqueue(sc->sc_tq, &sc->sc_restart_task);
+	mtx_unlock(&sc->sc_mtx);
 }
 
 static int
@@ -262,6 +272,30 @@ hn_subchannels(struct hn_softc *sc)
 	sc->sc_ntx = hn_tx_ring_cnt > 0 ? MIN(hn_tx_ring_cnt, n) : n;
 }
 
+/*
+ * The host takes the sub-channels back when the primary channel is closed;
+ * those must not be taken for the ones that it offers next.
+ */
+static void
+hn_subchannels_drain(struct hn_softc *sc)
+{
+	struct vmbus_channel *subs[HN_MAXRINGS];
+	uint64_t limit;
+	int n;
+
+	if (sc->sc_nv.subchannels == 0)
+		return;
+	limit = hn_now() + HN_DRAIN_MS;
+	while (!sc->sc_failed && !vmbus_chan_is_revoked(sc->sc_primary) &&
+	    hn_now() < limit) {
+		n = vmbus_subchan_get(sc->sc_primary, subs, HN_MAXRINGS, 0);
+		vmbus_subchan_rel(subs, n);
+		if (n == 0)
+			return;
+		pause("hnsubs", MAX(hz / 100, 1));
+	}
+}
+
 /* All that is between ready and frames. */
 static int
 hn_restore(struct hn_softc *sc)
@@ -322,6 +356,7 @@ hn_close(struct hn_softc *sc)
 	sc->sc_up = false;
 	vmbus_subchan_rel(sc->sc_subs, sc->sc_nsubs);
 	sc->sc_nsubs = 0;
+	hn_subchannels_drain(sc);
 }
 
 int
@@ -386,22 +421,23 @@ hn_synth_set_mtu(struct hn_softc *sc, uint32_t mtu)
 	hvk_netvsc_mtu_begin(&m, sc->sc_nv.mtu, mtu);
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_changing = true;
+	sc->sc_again = false;
 	mtx_unlock(&sc->sc_mtx);
 	for (ok = true; (step = hvk_netvsc_mtu_next(&m, ok)) <
 	    HVK_NETVSC_MTU_DONE;)
 		ok = hn_mtu_step(sc, step, m.mtu);
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_changing = false;
+	if (sc->sc_again && !sc->sc_stopping)
+		taskqueue_enqueue(sc->sc_tq, &sc->sc_restart_task);
 	if (step == HVK_NETVSC_MTU_LOST)
 		hn_fail(sc, "the interface did not survive a change of its "
 		    "MTU");
 	mtx_unlock(&sc->sc_mtx);
-	sc->sc_mtu_changes++;
 	switch (step) {
 	case HVK_NETVSC_MTU_DONE:
 		return (0);
 	case HVK_NETVSC_MTU_KEPT:
-		sc->sc_mtu_rollbacks++;
 		return (EIO);
 	default:
 		return (ENXIO);

@@ -156,19 +156,11 @@ hn_mac_call(struct hn_softc *sc, void *arg)
 
 /* Off the host and back, with frames on the way lost and nothing else. */
 static int
-hn_set_mtu(struct hn_softc *sc, int mtu)
+hn_again(struct hn_softc *sc, uint32_t mtu)
 {
 	bool running;
 	int error;
 
-	if (mtu < ETHERMIN || mtu > HN_MTU_MAX)
-		return (EINVAL);
-	if (mtu == (int)sc->sc_nv.mtu && sc->sc_up) {
-		if_setmtu(sc->sc_ifp, mtu);
-		return (0);
-	}
-	if (!sc->sc_up)
-		return (ENXIO);
 	running = (if_getdrvflags(sc->sc_ifp) & IFF_DRV_RUNNING) != 0;
 	if_setdrvflagbits(sc->sc_ifp, 0, IFF_DRV_RUNNING);
 	error = hn_synth_set_mtu(sc, mtu);
@@ -183,6 +175,43 @@ hn_set_mtu(struct hn_softc *sc, int mtu)
 		hn_up_locked(sc);
 	hn_link_apply(sc);
 	return (error);
+}
+
+static int
+hn_set_mtu(struct hn_softc *sc, int mtu)
+{
+	int error;
+
+	if (mtu < ETHERMIN || mtu > HN_MTU_MAX)
+		return (EINVAL);
+	if (!sc->sc_up)
+		return (ENXIO);
+	if (mtu == (int)sc->sc_nv.mtu) {
+		if_setmtu(sc->sc_ifp, mtu);
+		return (0);
+	}
+	error = hn_again(sc, mtu);
+	sc->sc_mtu_changes++;
+	if (error == EIO)
+		sc->sc_mtu_rollbacks++;
+	return (error);
+}
+
+/* The host took back a channel of an interface that it leaves otherwise. */
+void
+hn_restart_task(void *arg, int pending __unused)
+{
+	struct hn_softc *sc = arg;
+
+	sx_xlock(&sc->sc_cfg);
+	if (sc->sc_up && sc->sc_attached && !sc->sc_detaching &&
+	    !sc->sc_failed) {
+		device_printf(sc->sc_dev, "the host took a channel back; "
+		    "starting anew\n");
+		sc->sc_restarts++;
+		(void)hn_again(sc, sc->sc_nv.mtu);
+	}
+	sx_xunlock(&sc->sc_cfg);
 }
 
 /* The address is set already: the host agrees, or it is put back. */

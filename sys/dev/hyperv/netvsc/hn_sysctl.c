@@ -658,6 +658,8 @@ hn_sysctl_attach(struct hn_softc *sc)
 	    &sc->sc_mtu_changes, "changes of the MTU");
 	SYSCTL_ADD_ULONG(ctx, child, OID_AUTO, "mtu_rollbacks", CTLFLAG_RD,
 	    &sc->sc_mtu_rollbacks, "changes of the MTU that were taken back");
+	SYSCTL_ADD_ULONG(ctx, child, OID_AUTO, "restarts", CTLFLAG_RD,
+	    &sc->sc_restarts, "starts anew after a channel was lost");
 	SYSCTL_ADD_ULONG(ctx, child, OID_AUTO, "nothing", CTLFLAG_RD,
 	    &sc->sc_nothing, "packets that answered nothing");
 	SYSCTL_ADD_U64(ctx, child, OID_AUTO, "rejected", CTLFLAG_RD,

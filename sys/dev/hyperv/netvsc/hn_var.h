@@ -192,6 +192,7 @@ struct hn_softc {
 	bool			 sc_want_link;
 	bool			 sc_want_renew;
 	bool			 sc_has_table;	/* the host's send table */
+	bool			 sc_again;	/* once more, then */
 	bool			 sc_changing;	/* of the MTU: may fail */
 	const char		*sc_why;
 	uint64_t		 sc_renew_at;
@@ -224,6 +225,7 @@ struct hn_softc {
 	struct task		 sc_filter_task;
 	struct task		 sc_link_task;
 	struct task		 sc_fail_task;
+	struct task		 sc_restart_task;
 	struct taskqueue	*sc_txtq[HN_MAXRINGS];
 	int			 sc_ntxtq;
 	struct sysctl_ctx_list	 sc_sysctl;
@@ -242,6 +244,7 @@ struct hn_softc {
 	u_int			 sc_polling;
 	u_long			 sc_mtu_changes;
 	u_long			 sc_mtu_rollbacks;
+	u_long			 sc_restarts;
 };
 
 MALLOC_DECLARE(M_HN);
@@ -333,6 +336,7 @@ void	hn_stop(struct hn_softc *);
 int	hn_filter(struct hn_softc *);
 void	hn_filter_task(void *, int);
 void	hn_link_task(void *, int);
+void	hn_restart_task(void *, int);
 void	hn_link_apply(struct hn_softc *);
 void	hn_lladdr_event(void *, struct ifnet *);
 int	hn_media_change(struct ifnet *);
