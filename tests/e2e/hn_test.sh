@@ -493,6 +493,20 @@ silent_body() {
 	net_stop vm
 }
 
+new_case rescind "the adapter goes while it attaches, while it works, and comes back"
+rescind_body() {
+	net_start vm --cpus 4
+	for i in $(seq 30); do
+		ctl vm rescind net0 >/dev/null 2>&1 || true
+		sleep 0.0$((i % 9))
+		ctl vm offer net0 >/dev/null 2>&1 || true
+		sleep 0.$((i % 4))$((i % 7))
+	done
+	net_wait vm
+	frames vm -s 18 -n 1000
+	net_stop vm
+}
+
 new_case busy_stop "the guest is stopped while frames come and go: nothing leaks"
 busy_stop_body() {
 	net_start vm
