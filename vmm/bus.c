@@ -151,8 +151,9 @@ contact(struct vmm_bus *bus, const struct hvk_server_event *ev)
 	if (ev->contact.version == 0)
 		return;
 	bus->connected = true;
-	vmm_log("guest speaks VMBus %u.%u", ev->contact.version >> 16,
-	    ev->contact.version & 0xffff);
+	if (bus_talk(bus, SAY_CONTACT))
+		vmm_log("guest speaks VMBus %u.%u", ev->contact.version >> 16,
+		    ev->contact.version & 0xffff);
 	monitor_pages(bus, ev->contact.monitor_g2h);
 }
 
@@ -331,10 +332,12 @@ crash_report(struct vmm_bus *bus)
 	bus->crash_due = bus->crash_due || kept;
 	bus_kick(bus);
 	pthread_mutex_unlock(&bus->lock);
-	vmm_log("the guest reports a crash: %s (%#llx %#llx %#llx)%s",
-	    *line != '\0' ? line : "no text", (unsigned long long)p[0],
-	    (unsigned long long)p[1], (unsigned long long)p[2],
-	    kept ? "; all of it is in crash.txt" : "");
+	if (bus_talk(bus, SAY_CRASH))
+		vmm_log("the guest reports a crash: %s (%#llx %#llx %#llx)%s",
+		    *line != '\0' ? line : "no text",
+		    (unsigned long long)p[0], (unsigned long long)p[1],
+		    (unsigned long long)p[2],
+		    kept ? "; all of it is in crash.txt" : "");
 	if (bus->machine->ops->crashed != NULL)
 		bus->machine->ops->crashed(bus->machine->arg, text);
 }
@@ -348,7 +351,8 @@ reset_request(struct vmm_bus *bus)
 		m->ops->reset(m->arg);
 		return;
 	}
-	vmm_log("the guest asks for a reset: its devices are reset");
+	if (bus_talk(bus, SAY_RESET))
+		vmm_log("the guest asks for a reset: its devices are reset");
 	pthread_mutex_lock(&bus->lock);
 	hvk_server_reset(bus->server);
 	bus_kick(bus);

@@ -22,6 +22,7 @@
 #include <hvk/vmm.h>
 
 #define	BUS_SUBCHANNELS	63u		/* of one device */
+enum bus_say { SAY_CONTACT, SAY_CRASH, SAY_RESET, SAY_OPEN, BUS_SAYS };
 #define	CRASH_MAX	4097u		/* a page of text, and its end */
 
 struct fault {
@@ -107,6 +108,8 @@ struct vmm_bus {
 	char		crash[CRASH_MAX]; /* text of the guest's crash report */
 	bool		crashed;
 	bool		crash_due;	/* to be written to crash.txt */
+	/* Lines that a guest can cause as often as it likes: see bus_talk. */
+	_Atomic uint32_t said[BUS_SAYS];
 
 	/* Synthetic timers: see bus_machine.c. */
 	pthread_mutex_t	timer_lock;
@@ -130,6 +133,11 @@ struct vmm_bus {
 void	bus_kick(struct vmm_bus *);
 void	bus_deliver(struct vmm_bus *);	/* lock held */
 uint64_t bus_now(const struct vmm_bus *);	/* reference time, 100 ns */
+/*
+ * May the log have one more line of this kind?  A hostile guest must not fill
+ * it; the last one allowed says so itself.
+ */
+bool	bus_talk(struct vmm_bus *, enum bus_say);
 void	bus_inject(struct vmm_bus *, const struct hvk_hv_irq *, uint32_t n);
 /* Reset the server and wait until every channel is closed; lock held. */
 bool	bus_close_all(struct vmm_bus *);

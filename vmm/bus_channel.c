@@ -324,10 +324,12 @@ bus_channel_open(struct vmm_bus *bus, const struct hvk_server_event *ev)
 			set_doorbell(ch, -1);
 	}
 	if (error != 0) {
-		vmm_log("%s channel %u: cannot open: %s", ch->dev->name,
-		    ch->index, error == -ERANGE ? "its ring is outside memory" :
-		    error == -EPROTO ? "its ring's indices are broken" :
-		    strerror(-error));
+		if (bus_talk(bus, SAY_OPEN))
+			vmm_log("%s channel %u: cannot open: %s",
+			    ch->dev->name, ch->index, error == -ERANGE ?
+			    "its ring is outside memory" : error == -EPROTO ?
+			    "its ring's indices are broken" :
+			    strerror(-error));
 		channel_unmap(ch);
 	}
 	pthread_mutex_lock(&bus->lock);

@@ -119,6 +119,30 @@ bus_timers_kick(struct vmm_bus *bus)
 	pthread_mutex_unlock(&bus->timer_lock);
 }
 
+/* ---- the log */
+
+bool
+bus_talk(struct vmm_bus *bus, enum bus_say what)
+{
+	static const uint32_t most[BUS_SAYS] = {
+		[SAY_CONTACT] = 100,
+		[SAY_CRASH] = 10,
+		[SAY_RESET] = 10,
+		[SAY_OPEN] = 30,
+	};
+	static const char *const name[BUS_SAYS] = {
+		[SAY_CONTACT] = "contacts",
+		[SAY_CRASH] = "crash reports",
+		[SAY_RESET] = "resets",
+		[SAY_OPEN] = "channels that cannot be opened",
+	};
+	uint32_t n = atomic_fetch_add(&bus->said[what], 1u);
+
+	if (n == most[what])
+		vmm_log("%u %s: no more of them are reported", n, name[what]);
+	return (n < most[what]);
+}
+
 /* ---- registers: what was refused */
 
 void

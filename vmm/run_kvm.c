@@ -18,6 +18,7 @@
 
 #define	GIB4		0x100000000ull
 #define	MIN_GAP		(64ull << 20)	/* IOAPIC, local APIC and more */
+#define	MAX_LINES	100u		/* about resets */
 #define	GAP_ALIGN	(2ull << 20)
 
 /* "SIZE" (up to 4 GiB) or "SIZE@ADDR". */
@@ -233,7 +234,11 @@ run_kvm_watch(struct run *r)
 			    text);
 			return (EX_RESET_);
 		}
-		vmm_log("%s; it starts again", text);
+		/* One that does nothing else must not fill the log. */
+		if (atomic_load(&r->resets) < MAX_LINES)
+			vmm_log("%s; it starts again%s", text,
+			    atomic_load(&r->resets) + 1 == MAX_LINES ?
+			    "; more resets are only counted" : "");
 		if (reboot(r) != 0)
 			return (EX_FAILED);
 	}

@@ -496,6 +496,8 @@ run_crash(void)
 	(void)wrmsr(HVK_MSR_CRASH_P0 + 4, ~0ull);
 	check("crash-outside", wrmsr(HVK_MSR_CRASH_CONTROL,
 	    HVK_CRASH_NOTIFY | HVK_CRASH_MESSAGE));
+	for (i = 0; i < 20; i++)
+		(void)wrmsr(HVK_MSR_CRASH_CONTROL, HVK_CRASH_NOTIFY);
 }
 
 static void

@@ -194,6 +194,7 @@ FEATURE_TEST(crash, "the guest's last words are kept; a text outside memory is "
 	ATF_CHECK(said("the guest reports a crash: kernel panic: on purpose "
 	    "(0x1111 "));
 	ATF_CHECK(said("the guest reports a crash: no text"));
+	ATF_CHECK(said("10 crash reports: no more of them are reported"));
 	slurp("vm/crash.txt");
 	ATF_CHECK_STREQ("first line\nkernel panic: on purpose\n", out);
 }
