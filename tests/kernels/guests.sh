@@ -155,7 +155,7 @@ guest() {
 			_verb=$1
 			shift
 			"host_$_verb" "$@"
-			echo done >&3
+			echo 'done' >&3
 			;;
 		esac
 		echo "[$run] $_line"
@@ -170,7 +170,7 @@ guest() {
 
 # ended RUN: the last guest's status was 0
 ended() {
-	if [ $_status -eq 0 ]; then
+	if [ "$_status" -eq 0 ]; then
 		check "$1 ok hvk run ended with status 0"
 	else
 		check "$1 fail hvk run ended with status $_status"

@@ -92,9 +92,9 @@ plain=$(version_of linux-image-amd64)
 [ -n "$cloud" ] || die "linux-image-cloud-amd64 is not installed; run tools/deps.sh"
 [ -f "/boot/vmlinuz-$cloud" ] || die "/boot/vmlinuz-$cloud is missing"
 
-guest_files=$(echo /usr/bin/sg_inq /usr/bin/sg_vpd /usr/bin/sg_readcap /usr/bin/sg_sync \
+guest_files="/usr/bin/sg_inq /usr/bin/sg_vpd /usr/bin/sg_readcap /usr/bin/sg_sync \
     /sbin/mkfs.ext4 /sbin/e2fsck /sbin/blkdiscard /usr/bin/iperf3 \
-    /usr/sbin/hv_kvp_daemon /usr/sbin/hv_vss_daemon /usr/sbin/hv_fcopy_daemon)
+    /usr/sbin/hv_kvp_daemon /usr/sbin/hv_vss_daemon /usr/sbin/hv_fcopy_daemon"
 guest_modules="hv_vmbus hv_storvsc sd_mod sr_mod sg hv_netvsc hv_utils hv_balloon
     hyperv_fb hyperv-keyboard hid-hyperv hv_sock pci-hyperv"
 # shellcheck disable=SC2086
