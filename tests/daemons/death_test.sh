@@ -123,7 +123,7 @@ watchdog_body() {
 
 new_case copying "guest, host and daemon killed while a file is copied: nothing of it" ic.fcopy
 copying_body() {
-	head -c 96M /dev/urandom >big
+	head -c 64M /dev/urandom >big
 	mkdir files
 	n=0
 	for victim in guest host daemon; do
@@ -138,7 +138,7 @@ copying_body() {
 		"$HVK" ctl --dir vm copy big >/dev/null 2>copy.log &
 		copy=$!
 		wait_for 20 "the first bytes" sh -c \
-		    'test -n "$(find files/.hv_fcopy -type f -size +512k)"' ||
+		    'test -n "$(find files/.hv_fcopy -type f -size +256k)"' ||
 		    atf_fail "nothing is copied"
 		case $victim in
 		guest) kill -9 "$(guest_pid vm)" ;;
@@ -168,7 +168,7 @@ copying_body() {
 	wait $daemon || true
 	vm_stop vm
 	rm -f big files/big
-	echo "figure: ic.fcopy $n kills in the middle of 96 MiB, nothing half-written"
+	echo "figure: ic.fcopy $n kills in the middle of 64 MiB, nothing half-written"
 }
 
 atf_init_test_cases() { add_cases; }

@@ -49,13 +49,15 @@ $(HVD_MODULES): $(B)/tests/daemons/%.ko: tests/daemons/%.c | cross-headers
 # Sanitizers make system calls that the sandbox does not have.
 HVD_SAN :=	-fsanitize=address,undefined -fno-sanitize-recover=all
 $(B)/tests/daemons/sandbox_test: HVD_SAN :=
-$(B)/tests/daemons/%: tests/daemons/%.c $(HVD_PARTS) $(HVD_HEADERS) \
+$(B)/tests/daemons/%: tests/daemons/%.c core/tests/lsan.c $(HVD_PARTS) \
+		$(HVD_HEADERS) \
 		$(HVD_MODULES) $(B)/bin/kldrun $(HVD_PROGRAMS)
 	@mkdir -p $(@D)
 	$(CLANG) $(HVD_CFLAGS) -DNETCONF='"$(CURDIR)/$(B)/daemons/hv_netconf"' \
 	    -DSTANDIN='"$(CURDIR)/tests/daemons/standin/record.sh"' \
 	    -DKLDRUN='"$(CURDIR)/$(B)/bin/kldrun"' \
-	    -DMODDIR='"$(CURDIR)/$(B)/tests/daemons"' $(HVD_SAN) -o $@ $(filter %.c,$^) $(HVD_LIBS) \
+	    -DMODDIR='"$(CURDIR)/$(B)/tests/daemons"' $(HVD_SAN) \
+	    -Wno-reserved-identifier -o $@ $(filter %.c,$^) $(HVD_LIBS) \
 	    -latf-c
 
 $(HVD_FUZZ): $(B)/fuzz/%: $(HVD)/fuzz/%.c $(HVD_PARTS) $(HVD_HEADERS)
