@@ -454,6 +454,13 @@ vmm_channel_index(struct vmm_channel *ch)
 	return (ch->index);
 }
 
+bool
+vmm_channel_rescinded(struct vmm_channel *ch)
+{
+
+	return (ch->rescinded);
+}
+
 struct guest_mem *
 vmm_channel_mem(struct vmm_channel *ch)
 {

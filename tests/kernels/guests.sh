@@ -118,6 +118,14 @@ host_netcounts() {
 	else
 		check "$run.net.offload fail ${_lso:-no} large sends, ${_csum:-no} checksums"
 	fi
+	# Frames to the guest by each channel: all of them are used.
+	_used=$($HVK ctl --dir "$run/vm" --json info | jq '[.devices[] | select(.name == "net0") |
+	    .queues[].to_guest | select(. > 100)] | length')
+	if [ "$_used" = "$cpus" ]; then
+		check "$run.net.channels ok $_used channels in use"
+	else
+		check "$run.net.channels fail ${_used:-no} channels in use, not $cpus"
+	fi
 }
 
 # ---- running one
@@ -279,7 +287,7 @@ run_net() {
 	_iperf=$!
 	while :; do nc -l -p 7777 -e cat; done >/dev/null 2>&1 &
 	_cat=$!
-	MORE="queues=1" guest net boot,bus,net 1 --memory 256M \
+	MORE="queues=2" guest net boot,bus,net 2 --memory 256M \
 	    --nic "${nic%%,*},mac=02:00:00:00:20:01,mtu=9000"
 	ended net.power.off
 	kill $_iperf $_cat 2>/dev/null

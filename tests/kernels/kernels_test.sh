@@ -120,6 +120,8 @@ linux_case network "stock hv_netvsc: every size, TCP, UDP, a file bit for bit, l
     "net.net.mac net.net.sizes net.net.queues net.net.tcp net.net.tcpr net.net.udp net.net.bytes
     net.net.down net.net.up net.net.promisc net.dmesg.clean net.power.off"
 linux_case netoffload "its checksums and large sends, made by the host" "net.offload" "net.net.offload"
+linux_case netchannels "a channel for each processor, its hash and table, all used" "net.vrss" \
+    "net.net.queues net.net.channels"
 linux_case netjumbo "its MTU changed to 9000, and traffic" "net.jumbo" "net.net.jumbo net.net.jumbotcp"
 linux_case netplug "its adapter unplugged and plugged in under load" "net.hotplug" "net.net.hotplug"
 linux_case mmiogap "memory on both sides of a gap that was moved" "core.mmiogap" \

@@ -218,9 +218,10 @@ net_open(void *arg, struct vmm_channel *channel)
 		return (-EBUSY);
 	c = &nic->chan[index];
 	pthread_rwlock_wrlock(&nic->state);
-	if (index == 0)
+	if (index == 0) {
 		error = fresh(nic);
-	else if (net_channel_slots(nic, index) != HVK_OK)
+		nic->ending = 0;
+	} else if (net_channel_slots(nic, index) != HVK_OK)
 		error = -EINVAL;	/* no receive buffer: not its turn */
 	if (error == 0) {
 		pthread_mutex_lock(&c->lock);
@@ -235,9 +236,12 @@ net_open(void *arg, struct vmm_channel *channel)
 	if (error == 0)
 		error = net_worker_start(nic, channel);
 	pthread_rwlock_wrlock(&nic->state);
-	if (error != 0)
+	if (error != 0) {
 		nic->open_mask &= ~(1ull << index);
-	else if (index != 0 && (uint32_t)__builtin_popcountll(nic->open_mask) ==
+		pthread_mutex_lock(&c->lock);
+		c->open = false;
+		pthread_mutex_unlock(&c->lock);
+	} else if (index != 0 && (uint32_t)__builtin_popcountll(nic->open_mask) ==
 	    nic->vsp.subchannels + 1)
 		(void)hvk_netvsp_send_table(&nic->vsp,
 		    nic->vsp.subchannels + 1);
@@ -256,13 +260,18 @@ net_close(void *arg, struct vmm_channel *channel)
 	if (index >= NET_CHANNELS || nic->worker[index] == NULL)
 		return;
 	c = &nic->chan[index];
+	/* Not if the guest closed the primary, whereupon the others go too. */
+	if (nic->chan[0].open && nic->ending == 0 &&
+	    vmm_channel_rescinded(nic->chan[0].channel))
+		nic->ending = vmm_now_ns();
+	/* It answers what is in its ring, but nobody sends there any more. */
+	net_worker_stop(nic->worker[index]);
 	pthread_rwlock_wrlock(&nic->state);
 	nic->open_mask &= ~(1ull << index);
 	pthread_mutex_lock(&c->lock);
 	c->open = false;
 	pthread_mutex_unlock(&c->lock);
 	pthread_rwlock_unlock(&nic->state);
-	net_worker_stop(nic->worker[index]);
 	if (index != 0) {
 		net_nic_wake(nic);	/* the primary takes its port over */
 		return;

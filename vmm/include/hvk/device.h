@@ -96,6 +96,11 @@ struct vmm_pages {
 	uint8_t		*page[];
 };
 struct vmm_pages *vmm_channel_gpadl(struct vmm_channel *, uint32_t gpadl);
+/*
+ * In close: it goes because it was rescinded, of which the guest may not know
+ * yet.  What it sends meanwhile should be answered, for it may wait for that.
+ */
+bool	vmm_channel_rescinded(struct vmm_channel *);
 /* 0 for the primary. */
 uint16_t vmm_channel_index(struct vmm_channel *);
 struct guest_mem *vmm_channel_mem(struct vmm_channel *);
