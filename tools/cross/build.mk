@@ -23,10 +23,10 @@ MODULES_OUT :=	$(B)/modules$(if $(filter address,$(SAN)),-asan)
 .PHONY: modules modules-asan cross-headers $(MODULE_ARCHES:%=modules-%)
 
 # ck_*.h alone, so that nothing else of the host's /usr/include is seen.
-$(CK_HEADERS)/ck_queue.h: tools/cross/ck.sh $(B)/deps.stamp
+$(CK_HEADERS)/ck_queue.h: tools/cross/ck.sh $(B)/deps-all.stamp
 	@tools/cross/ck.sh $(CK_HEADERS)
 
-$(B)/deps.stamp:
+$(B)/deps-all.stamp:
 	@tools/deps.sh
 
 $(B)/cross/if/opt_global.h:

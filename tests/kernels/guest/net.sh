@@ -1,3 +1,6 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The hvkit authors
+#
 # The network: hv_netvsc on our adapter, a tap of the host's machine behind it.
 load hv_netvsc || bad net.load "does not load"
 wait_for 20 test -e /sys/class/net/eth0 || bad net.device "no eth0"
