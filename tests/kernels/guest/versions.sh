@@ -6,10 +6,18 @@
 # A disk on the first controller is read each time, whatever its name.
 list='2.4 3.0 4.0 4.1 5.0 5.1 5.2 5.3'
 vmbus_version() { dmesg | sed -n 's/.*Vmbus version:\([0-9.]*\).*/\1/p' | tail -n 1; }
+blocks() { cat "/sys/block/$1/size" 2>/dev/null; }
+find_disk() {
+	for disk in $(cd /sys/block && echo sd*); do
+		[ "$(blocks "$disk")" != "$1" ] || return 0
+	done
+	return 1
+}
+d=${d:-sda}
 any_disk() { find_disk "$size" && [ -b "/dev/$disk" ]; }
 unload() {
 	for m in hv_utils hv_netvsc hv_storvsc hv_balloon hyperv_fb hyperv_keyboard hid_hyperv hv_vmbus; do
-		[ ! -d /sys/module/$m ] || rmmod $m || return 1
+		[ ! -d /sys/module/$m ] || { echo "guest: rmmod $m"; rmmod $m; } || return 1
 	done
 }
 size=$(blocks $d)
