@@ -17,7 +17,7 @@ d=${d:-sda}
 any_disk() { find_disk "$size" && [ -b "/dev/$disk" ]; }
 unload() {
 	for m in hv_utils hv_netvsc hv_storvsc hv_balloon hyperv_fb hyperv_keyboard hid_hyperv hv_vmbus; do
-		[ ! -d /sys/module/$m ] || { echo "guest: rmmod $m"; rmmod $m; } || return 1
+		[ ! -d /sys/module/$m ] || rmmod $m || return 1
 	done
 }
 size=$(blocks $d)
