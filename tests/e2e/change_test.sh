@@ -139,18 +139,19 @@ versions_body() {
 
 # host_vp DIR: the processor that the host interrupts for the first channel.
 host_vp() {
-	ctl "$1" --json channels | jq '.channels[] | select(.index == 0) | .vp'
+	ctl "$1" --json channels | jq '
+	    .channels[] | select(.device == "scsi0" and .index == 0).vp'
 }
 
 new_case retarget "a channel under load moves between processors, where the host can" \
     "core.retarget"
 retarget_body() {
 	make_disk disk.img 32
-	node=dev.storvsc.0.channel.1.cpu
 	moves=0
 	# From 4.1 on the guest may ask, from 5.3 on the host acknowledges.
 	for version in 4.1 5.2 5.3 6.0; do
 		vm_start vm --cpus 4 --version-max $version disk.img
+		node=dev.storvsc.0.channel.$(relid vm scsi0).cpu
 		load_start vm da0
 		for i in $(seq 40); do
 			cpu=$((i % 4))
@@ -167,6 +168,7 @@ retarget_body() {
 		vm_stop vm
 	done
 	vm_start vm --cpus 4 --version-max 4.0 disk.img
+	node=dev.storvsc.0.channel.$(relid vm scsi0).cpu
 	! guest_sysctl vm $node=1 >moved 2>&1 || atf_fail "moved on 4.0"
 	atf_check -o match:'[Nn]ot supported' cat moved
 	atf_check_equal 0 "$(host_vp vm)"

@@ -14,7 +14,8 @@ monitored_body() {
 		vm_start vm$version -o vmbus.monitor=yes --version-max $version \
 		    disk.img
 		atf_check -o match:'mnf: 1$' -e ignore "$KLDRUN" \
-		    --dir vm$version sysctl dev.storvsc.0.channel.1.mnf
+		    --dir vm$version sysctl \
+		    "dev.storvsc.0.channel.$(relid vm$version scsi0).mnf"
 		before=$(kicks vm$version monitor)
 		cp disk.img before.img
 		atf_check -o ignore -e ignore nbdcopy "$(uri vm$version da0)" copy.img
@@ -35,7 +36,7 @@ not_monitored_body() {
 	make_disk disk.img 8
 	vm_start vm disk.img
 	atf_check -o match:'mnf: 0$' -e ignore "$KLDRUN" --dir vm sysctl \
-	    dev.storvsc.0.channel.1.mnf
+	    "dev.storvsc.0.channel.$(relid vm scsi0).mnf"
 	atf_check -o ignore -e ignore nbdcopy "$(uri vm da0)" copy.img
 	atf_check cmp disk.img copy.img
 	atf_check test "$(kicks vm monitor)" -eq 0
@@ -46,6 +47,7 @@ new_case trace "a trace of control messages names them and their fields"
 trace_body() {
 	make_disk disk.img 8
 	vm_start vm --cpus 1 disk.img
+	id=$(relid vm scsi0)
 	atf_check -o ignore "$HVK" ctl --dir vm trace on trace.txt
 	atf_check -o ignore "$HVK" ctl --dir vm rescind scsi0
 	wait_for 20 "da0 gone" disk_gone vm da0
@@ -53,10 +55,10 @@ trace_body() {
 	vm_wait_disk vm da0 || { vm_report vm; atf_fail "no da0 again"; }
 	vm_stop vm
 	cat trace.txt
-	for line in '-> vp0 RESCIND relid 1$' '<- vp0 CLOSE relid 1$' \
-	    '-> vp0 GPADL_TORNDOWN gpadl 0x' ' RELID_RELEASED relid 1$' \
+	for line in "-> vp0 RESCIND relid $id\$" "<- vp0 CLOSE relid $id\$" \
+	    '-> vp0 GPADL_TORNDOWN gpadl 0x' " RELID_RELEASED relid $id\$" \
 	    '-> vp0 OFFER type ba6163d9-04a1-4d29-b605-72e2ffb1dc7f (scsi)' \
-	    '-> vp0 OPEN_RESULT relid 1 open_id [0-9]* status 0x0$' \
+	    "-> vp0 OPEN_RESULT relid $id open_id [0-9]* status 0x0\$" \
 	    ' UNLOAD$' ' UNLOAD_RESPONSE'; do
 		atf_check -o ignore grep -e "$line" trace.txt
 	done

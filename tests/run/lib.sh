@@ -106,6 +106,12 @@ guest_sysctl() {
 	timeout 30 "$KLDRUN" --dir "$_dir" sysctl "$@"
 }
 
+# relid DIR DEVICE: the number of the device's first channel.
+relid() {
+	ctl "$1" --json channels | jq --arg d "$2" '
+	    .channels[] | select(.device == $d and .index == 0).relid'
+}
+
 # vm_stop DIR: an orderly shutdown; the guest must have leaked nothing.
 vm_stop() {
 	_pid=$(cat "$1/pid")

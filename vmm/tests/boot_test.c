@@ -265,7 +265,7 @@ check_module(struct rig *r, uint8_t *at, uint8_t *end, const struct module *m)
 			    sh[i].sh_size), (const uint8_t *)m +
 			    sh[i].sh_offset, sh[i].sh_size), 0);
 	}
-	p = record(at, end, 0x8001, &len);
+	p = record(at, end, 0x8002, &len);
 	ATF_REQUIRE(p != NULL && len == sizeof(m->h));
 	ATF_CHECK_EQ(memcmp(p, &m->h, len), 0);
 }
