@@ -342,11 +342,15 @@ asan_body() {
 	for d in heartbeat shutdown timesync kvp vss fcopy; do
 		atf_check -o ignore -e ignore "$HVK" ctl --dir vm rescind $d
 	done
-	wait_for 20 "the devices' end" test ! -e vm/dev/hv_kvp_dev || atf_fail "a device stays"
+	for d in kvp fsvss fcopy; do
+		wait_for 20 "hv_${d}_dev's end" test ! -e vm/dev/hv_${d}_dev || atf_fail "a device stays"
+	done
 	for d in heartbeat shutdown timesync kvp vss fcopy; do
 		atf_check -o ignore -e ignore "$HVK" ctl --dir vm offer $d
 	done
-	wait_for 20 "the devices" test -e vm/dev/hv_fcopy_dev || atf_fail "no device again"
+	for d in kvp fsvss fcopy; do
+		wait_for 20 "hv_${d}_dev" test -e vm/dev/hv_${d}_dev || atf_fail "no device again"
+	done
 	all_daemons vm
 	all_services vm
 	vm_stop vm

@@ -22,12 +22,12 @@ fail() {
 
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds.
 wait_for() {
-	_left=$(($1 * 50))
+	_end=$(($(date +%s) + $1))
 	_what=$2
 	shift 2
 	while ! "$@" >/dev/null 2>&1; do
-		_left=$((_left - 1))
-		[ $_left -gt 0 ] || { echo "timed out: $_what" >&2; return 1; }
+		[ "$(date +%s)" -le $_end ] ||
+		    { echo "timed out: $_what" >&2; return 1; }
 		sleep 0.02
 	done
 }
