@@ -327,7 +327,7 @@ ATF_TC_BODY(keys, tc)
 	refused(json_pack("{s:s, s:s}", "backend", "tap", "ifname",
 	    "a-name-that-is-too-long"), "too long");
 	refused(json_pack("{s:s, s:s}", "backend", "tap", "netns",
-	    "hvk-nethost-none"), "namespace");
+	    "hvk-no-such"), "namespace");
 	refused(json_pack("{s:s, s:s}", "backend", "slirp", "net", "10.0"),
 	    "10.0.2.0/24");
 	refused(json_pack("{s:s, s:s}", "backend", "slirp", "hostfwd",
@@ -354,10 +354,10 @@ ATF_TC_BODY(tap, tc)
 
 	ATF_REQUIRE_EQ(unshare(CLONE_NEWNET), 0);
 	b = open_it(json_pack("{s:s, s:s, s:i, s:i}", "backend", "tap",
-	    "ifname", "nethost0", "queues", 2, "mtu", 9000));
+	    "ifname", "hvknet0", "queues", 2, "mtu", 9000));
 	ATF_REQUIRE_EQ(net_backend_queues(b), 2);
-	ATF_REQUIRE_EQ(system("ip addr add 10.9.0.2/24 dev nethost0 && "
-	    "ip link show nethost0 | grep -q 'mtu 9000'"), 0);
+	ATF_REQUIRE_EQ(system("ip addr add 10.9.0.2/24 dev hvknet0 && "
+	    "ip link show hvknet0 | grep -q 'mtu 9000'"), 0);
 	memcpy(f.data, arp, sizeof(arp));
 	f.len = sizeof(arp);
 	ATF_REQUIRE_EQ(net_backend_send(b, 1, &f), 0);
@@ -390,7 +390,7 @@ ATF_TC_BODY(tap, tc)
 	sin.sin_addr.s_addr = htonl(0x0a090001);
 	sin.sin_port = htons(99);
 	ATF_REQUIRE_EQ(system("ip neigh replace 10.9.0.1 lladdr "
-	    "02:00:00:00:00:02 dev nethost0"), 0);
+	    "02:00:00:00:00:02 dev hvknet0"), 0);
 	ATF_REQUIRE_EQ(sendto(s, got, 50, 0, (struct sockaddr *)&sin,
 	    sizeof(sin)), 50);
 	do {
@@ -401,7 +401,7 @@ ATF_TC_BODY(tap, tc)
 	ATF_REQUIRE(net_frame_csum(&f));
 	ATF_CHECK(plain_good(f.data, f.len, false, false, IPPROTO_UDP));
 	net_backend_close(b);
-	ATF_CHECK(system("ip link show nethost0 2>/dev/null") != 0);
+	ATF_CHECK(system("ip link show hvknet0 2>/dev/null") != 0);
 }
 
 ATF_TC_WITHOUT_HEAD(slirp);
