@@ -51,7 +51,7 @@ struct result {
 	unsigned	stale;		/* records of another build */
 	char		figure[96];
 	char		proof[192];
-	unsigned	best;		/* engine the figure is from */
+	unsigned	best;		/* worth of the figure: see take() */
 };
 
 static uint64_t
@@ -134,11 +134,27 @@ str(const json_t *o, const char *key)
 	return (s != NULL ? s : "");
 }
 
-/* A real guest's figure is worth more than that of a pair in one process. */
+/* False for the mere number of tests, which stands where none printed one. */
+static bool
+is_measured(const char *figure)
+{
+	size_t n = strspn(figure, "0123456789");
+
+	return (strcmp(figure + n, " test") != 0 &&
+	    strcmp(figure + n, " tests") != 0);
+}
+
+/*
+ * A figure that was measured is worth more than none, and a real guest's more
+ * than that of a pair in one process.
+ */
 static void
 take(struct result *r, unsigned bit, const json_t *rec)
 {
+	unsigned worth = bit;
 
+	if (is_measured(str(rec, "figure")))
+		worth |= 1u << NENGINES;
 	if (strcmp(str(rec, "state"), "yes") != 0) {
 		r->failed |= bit;
 		snprintf(r->proof, sizeof(r->proof), "%s", str(rec, "proof"));
@@ -147,8 +163,8 @@ take(struct result *r, unsigned bit, const json_t *rec)
 		return;
 	}
 	r->ran |= bit;
-	if (r->failed == 0 && bit >= r->best) {
-		r->best = bit;
+	if (r->failed == 0 && worth >= r->best) {
+		r->best = worth;
 		snprintf(r->figure, sizeof(r->figure), "%s",
 		    str(rec, "figure"));
 		snprintf(r->proof, sizeof(r->proof), "%s", str(rec, "proof"));

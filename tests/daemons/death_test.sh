@@ -4,6 +4,8 @@
 # Backup with an application that is asked (/dev/hv_appvss_dev), and guests and
 # hosts that die while file systems are frozen or a file is on its way.
 
+ENGINE=kld
+
 daemons=$top/build/daemons
 appvss=$top/build/tests/daemons/tools/appvss
 

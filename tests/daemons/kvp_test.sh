@@ -4,6 +4,8 @@
 # hv_kvp_daemon(8) through the whole stack: hvk ctl, host, VMBus, hv_utils.ko,
 # its device, the daemon, the files.
 
+ENGINE=kld
+
 daemons=$top/build/daemons
 kvpload=$top/build/tests/daemons/tools/kvpload
 

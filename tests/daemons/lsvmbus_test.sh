@@ -3,6 +3,8 @@
 #
 # lsvmbus(8) of the guest against what the host says it offers.
 
+ENGINE=kld
+
 ls_bus() { timeout 30 "$top/build/daemons/lsvmbus" -k vm "$@"; }
 
 new_case listed "devices, channels and rings are those of the host" core.lsvmbus

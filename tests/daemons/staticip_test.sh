@@ -7,6 +7,8 @@
 # they are right is seen by packets: from hn0 through hn(4), VMBus and the host's
 # adapter to hvkdm-b and back.
 
+ENGINE=kld
+
 daemons=$top/build/daemons
 a=hvkdm-a b=hvkdm-b
 
