@@ -128,10 +128,10 @@ checks(const char *word, const char *more, unsigned least, const char *id)
 	slurp("all.txt");
 }
 
-FEATURE_TEST(registers, "synthetic registers: values, faults, pages that are "
-    "refused by name", "core.enlighten")
+TEST(registers, "synthetic registers: values, faults, pages that are "
+    "refused by name")
 {
-	checks("registers", "", 28, "core.enlighten");
+	checks("registers", "", 28, NULL);
 	ATF_CHECK(said("refused, its page is outside memory"));
 	ATF_CHECK(said("refused, another register has that page"));
 	ATF_CHECK(said("refused, the register cannot be written"));
@@ -143,17 +143,15 @@ TEST(hypercalls, "hypercalls: each mistake has its status")
 	checks("hypercalls", "", 11, NULL);
 }
 
-FEATURE_TEST(messages, "contact and offers, with an explicit end of interrupt",
-    "core.enlighten")
+TEST(messages, "contact and offers, with an explicit end of interrupt")
 {
-	checks("vmbus", "", 9, "core.enlighten");
+	checks("vmbus", "", 9, NULL);
 	ATF_CHECK(said("guest speaks VMBus 4.0"));
 }
 
-FEATURE_TEST(auto_eoi, "contact and offers, with interrupts that end "
-    "themselves", "core.enlighten")
+TEST(auto_eoi, "contact and offers, with interrupts that end themselves")
 {
-	checks("autoeoi", "-o hyperv.autoeoi=yes", 10, "core.enlighten");
+	checks("autoeoi", "-o hyperv.autoeoi=yes", 10, NULL);
 	ATF_CHECK(said("guest speaks VMBus 4.0"));
 }
 
