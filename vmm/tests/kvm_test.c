@@ -203,7 +203,8 @@ hvk_ctl_while(const char *word, const char *more, const char *commands)
 {
 	char cmd[2048];
 
-	snprintf(cmd, sizeof(cmd), HVK " run --dir $PWD/vm --kernel " GUEST
+	snprintf(cmd, sizeof(cmd), "rm -f out.txt; " HVK
+	    " run --dir $PWD/vm --kernel " GUEST
 	    " --cmdline %s --memory 64M --cpus 2 -o kvm.synic=user %s "
 	    "-o reboot=no >out.txt 2>err.txt </dev/null & p=$!; n=0; "
 	    "until grep -q ready out.txt || [ $n = 600 ]; do sleep 0.1; "
