@@ -31,6 +31,7 @@ libseccomp-dev:/usr/include/seccomp.h
 libfuse3-dev:/usr/include/fuse3/cuse_lowlevel.h
 libck-dev:/usr/include/ck_queue.h mandoc:mandoc cppcheck:cppcheck jq:jq
 shellcheck:shellcheck iproute2:ip iperf3:iperf3 tcpdump:tcpdump iputils-ping:ping curl:curl busybox-static:busybox
+openvswitch-switch:ovs-vswitchd
 spin:spin fdisk:sfdisk e2fsprogs:mkfs.ext4 dosfstools:mkfs.vfat mtools:mcopy
 acpica-tools:iasl makefs:makefs
 file:file binutils:objdump procps:pgrep

@@ -616,15 +616,15 @@ vmm_bus_create(const struct vmm_bus_config *conf, char *err, size_t errlen)
 	return (bus);
 }
 
-static bool
+static struct vmm_channel *
 any_open(struct vmm_bus *bus)
 {
 	struct vmm_channel *ch;
 
 	for (ch = bus->channels; ch != NULL; ch = ch->next)
 		if (ch->open)
-			return (true);
-	return (false);
+			return (ch);
+	return (NULL);
 }
 
 bool
@@ -632,17 +632,19 @@ bus_close_all(struct vmm_bus *bus)
 {
 	uint64_t deadline = vmm_deadline(STOP_MS);
 	struct timespec ts = { 0, 1000000 };
+	struct vmm_channel *ch;
 
 	hvk_server_reset(bus->server);
 	bus_kick(bus);
-	while (any_open(bus) && vmm_left_ms(deadline) > 0) {
+	while (any_open(bus) != NULL && vmm_left_ms(deadline) > 0) {
 		pthread_mutex_unlock(&bus->lock);
 		nanosleep(&ts, NULL);
 		pthread_mutex_lock(&bus->lock);
 	}
-	if (!any_open(bus))
+	ch = any_open(bus);
+	if (ch == NULL)
 		return (true);
-	vmm_log("a device does not close");
+	vmm_log("%s channel %u does not close", ch->dev->name, ch->index);
 	return (false);
 }
 

@@ -602,6 +602,8 @@ finish(struct run *r, int status)
 		kld_halt(r->kld);
 	if (r->bus != NULL && !vmm_bus_stop(r->bus)) {
 		/* A thread still uses what we would free. */
+		vmm_log("ending with status %d: a device's thread still runs",
+		    status == EX_OK_ ? EX_FAILED : status);
 		vmm_rundir_close(&r->rd);
 		fflush(stdout);
 		_exit(status == EX_OK_ ? EX_FAILED : status);

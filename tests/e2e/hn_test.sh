@@ -61,14 +61,17 @@ net_stop() {
 
 ping_ok() { ip netns exec $a ping -c 1 -W 1 "$1"; }
 
-# sweep ADDRESS BYTES...: an answer to each size, none in pieces
+# sweep ADDRESS MAX [STEP]: an answer to each size up to MAX, none in pieces.
+# A step keeps it short; with HN_SIZES=all there is none.
 sweep() {
-	_to=$1
-	shift
-	for _size; do
-		ip netns exec $a ping -q -c 1 -W 5 -M do -s $_size $_to >ping.out 2>&1 ||
-		    { cat ping.out; atf_fail "no answer to $_size bytes from $_to"; }
-	done
+	_to=$1 _max=$2 _step=${3:-1}
+	[ "${HN_SIZES:-}" != all ] || _step=1
+	ip netns exec $a sh -c 'for size in $(seq 0 $3 $2) $2; do
+		ping -q -c 1 -W 5 -M "do" -s $size $1 >ping.out 2>&1 ||
+		    { echo "no answer to $size bytes from $1"; exit 1; }
+	done' sweep $_to $_max $_step >sweep.out ||
+	    { cat ping.out; atf_fail "$(cat sweep.out)"; }
+	echo "$(seq 0 $_step $_max | wc -l) sizes of ping up to $_max to $_to"
 }
 
 ifconfig_() {
@@ -117,7 +120,7 @@ server() {
 rate() {
 	_to=$1
 	shift
-	timeout 60 ip netns exec $a iperf3 -c $_to -t 2 -J "$@" >iperf.json 2>iperf.err ||
+	timeout 60 ip netns exec $a iperf3 -c $_to -t 1 -J "$@" >iperf.json 2>iperf.err ||
 	    { cat iperf.err iperf.json; atf_fail "iperf3 -c $_to $*"; }
 	jq '.end | (.sum_received // .sum).bits_per_second | floor' iperf.json
 }
@@ -129,11 +132,11 @@ new_case basic "ping of all sizes, iperf3 both ways, frames compared byte for by
     "net.basic"
 basic_body() {
 	net_start vm --cpus 2
-	sweep 10.77.0.2 $(seq 0 37 1472) 1471 1472
-	sweep fd77::2 $(seq 0 61 1452) 1452
+	sweep 10.77.0.2 1472
+	sweep fd77::2 1452
 	server
-	out=$(rate 10.77.0.2)
-	in=$(rate 10.77.0.2 -R)
+	out=$(rate 10.77.0.2 -t 2)
+	in=$(rate 10.77.0.2 -R -t 2)
 	for address in 10.77.0.2 fd77::2; do
 		rate $address -P 4
 		rate $address -P 4 -R
@@ -148,13 +151,14 @@ basic_body() {
 	    -o match:'tx_stale: 0' -o match:'rx_rejected: 0' -o match:'rejected: 0' \
 	    cat sysctl.out
 	net_stop vm
-	echo "figure: net.basic TCP out $(gbit $out), in $(gbit $in); $compared frames compared"
+	echo "figure: net.basic every size of ping; TCP out $(gbit $out), in" \
+	    "$(gbit $in); $compared frames compared"
 }
 
 new_case one_queue "a guest with one processor, and every transfer bounced"
 one_queue_body() {
 	net_start vm --cpus 1 -o bounce=yes
-	sweep 10.77.0.2 0 1000 1472
+	sweep 10.77.0.2 1472 184
 	frames vm -s 2 -n 5000
 	server
 	rate 10.77.0.2 -P 2
@@ -179,17 +183,18 @@ jumbo_body() {
 	atf_check test "$(hn vm mtu_rollbacks)" -eq 1
 	check wait $load
 	check ifconfig_ vm hn0 mtu 9000
-	sweep 10.77.0.2 8972 $(seq 0 499 8972)
-	sweep fd77::2 8952
+	sweep 10.77.0.2 8972 499
+	sweep fd77::2 8952 499
 	frames vm -s 3 -n 5000 -m 9000
 	fast=$(rate 10.77.0.2)
 	check ifconfig_ vm hn0 mtu 9202
-	sweep 10.77.0.2 9174
+	sweep 10.77.0.2 9174 834
+	sweep fd77::2 9154 1144
 	# Linux in the guest's place sets it, too.
 	ip -n $a link set hvkg0 mtu 1500
 	wait_for 10 "the MTU of the tap" sh -c \
 	    "'$KLDRUN' --dir vm ifconfig hn0 | grep -q 'mtu 1500'"
-	sweep 10.77.0.2 1472
+	sweep 10.77.0.2 1472 368
 	changes=$(hn vm mtu_changes)
 	net_stop vm
 	echo "figure: net.jumbo $changes changes under load, $(gbit $fast) at 9000"
@@ -207,6 +212,92 @@ vlan_body() {
 	frames vm -s 7 -n 3000 -k vw
 	net_stop vm
 	echo "figure: net.vlan $tagged frames with tags 1 to 4094"
+}
+
+# The address in VLAN $1 of the side $2.
+vlan_address() { echo 10.$((64 + $1 / 256)).$(($1 % 256)).$2; }
+
+# switch NS TAP SIDE: a switch of its own, since the kernel may have no VLANs:
+# TAP is its trunk, and v1... with an address each are in one VLAN
+switch() {
+	_ns=$1 _d=$PWD/$1 _side=$3
+	mkdir "$_d"
+	check ovsdb-tool create "$_d/db" /usr/share/openvswitch/vswitch.ovsschema
+	ip netns exec "$_ns" ovsdb-server "$_d/db" --remote=punix:"$_d/sock" \
+	    --unixctl="$_d/db.ctl" >"$_d/db.log" 2>&1 &
+	wait_for 20 "the switch's database" test -S "$_d/sock" ||
+	    { cat "$_d/db.log"; atf_fail "no ovsdb-server"; }
+	OVS_RUNDIR=$_d ip netns exec "$_ns" ovs-vswitchd unix:"$_d/sock" \
+	    --unixctl="$_d/switch.ctl" >"$_d/switch.log" 2>&1 &
+	set -- add-br br0 -- set bridge br0 datapath_type=netdev -- \
+	    add-port br0 "$2"
+	for _v in $vlans; do
+		set -- "$@" -- add-port br0 "v$_v" "tag=$_v" -- \
+		    set interface "v$_v" type=internal
+	done
+	OVS_RUNDIR=$_d ovs-vsctl --timeout=30 --db=unix:"$_d/sock" "$@" \
+	    >ovs.out 2>&1 ||
+	    { cat ovs.out "$_d/switch.log"; atf_fail "no switch"; }
+	for _v in $vlans; do
+		ip -n "$_ns" addr add "$(vlan_address "$_v" "$_side")/24" dev "v$_v"
+		ip -n "$_ns" link set "v$_v" up
+	done
+}
+
+# tagged FILE EXPRESSION: frames of TCP with a tag, in a capture
+tagged() { tcpdump -n -r "$1" "vlan $2 and tcp" 2>/dev/null | wc -l; }
+
+new_case vlans "iperf3 in VLANs from 1 to 4094, all at once, both ways" "net.vlan"
+vlans_body() {
+	net_start vm
+	vlans="1 2 100 1023 2048 4094"
+	# What is forwarded must not have grown on the way.
+	check ifconfig_ vm hn0 -lro
+	switch $a hvkg0 1
+	switch $b hvkh0 2
+	check ifconfig_ vm hn0 capture "$PWD/guest.pcap"
+	check ctl vm nic capture net0 host.pcapng
+	for v in $vlans; do
+		check ip netns exec $a ping -q -c 3 -i 0.01 -W 10 \
+		    "$(vlan_address $v 2)"
+		ip netns exec $b iperf3 -s >server.$v 2>&1 -B "$(vlan_address $v 2)" &
+	done
+	for v in $vlans; do
+		wait_for 10 "iperf3 in VLAN $v" sh -c "ip netns exec $b ss -ltn |
+		    grep -q '$(vlan_address $v 2):5201'" || atf_fail "no server"
+	done
+	clients=
+	for v in $vlans; do
+		ip netns exec $a timeout 60 iperf3 -c "$(vlan_address $v 2)" -t 2 \
+		    -b 20M --bidir -J >iperf.$v 2>&1 &
+		clients="$clients $!"
+	done
+	for client in $clients; do
+		wait $client || { cat iperf.*; atf_fail "iperf3"; }
+	done
+	check ifconfig_ vm hn0 -capture
+	check ctl vm nic capture net0 off
+	for v in $vlans; do
+		jq -e '.end | .sum_received.bytes > 0 and
+		    .sum_received_bidir_reverse.bytes > 0' iperf.$v >/dev/null ||
+		    { cat iperf.$v; atf_fail "VLAN $v carried nothing"; }
+		for wire in guest.pcap host.pcapng; do
+			for side in 1 2; do
+				n=$(tagged $wire "$v and
+				    src $(vlan_address $v $side)")
+				[ "$n" -gt 20 ] || atf_fail "VLAN $v: $n frames \
+				    from side $side in $wire"
+			done
+		done
+	done
+	# Each VLAN's frames are in that VLAN alone.
+	for wire in guest.pcap host.pcapng; do
+		atf_check -o empty -e ignore tcpdump -n -r $wire 'tcp and not vlan'
+	done
+	n=$(tagged host.pcapng)
+	net_stop vm
+	echo "figure: net.vlan iperf3 both ways in 6 VLANs from 1 to 4094 at once," \
+	    "$n frames with their tags"
 }
 
 # switched VM WORD...: the same traffic with other offloads

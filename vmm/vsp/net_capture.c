@@ -3,7 +3,8 @@
  * Copyright (c) 2026 The hvkit authors
  *
  * What passes an adapter, in a pcapng file: an interface for its frames as they
- * leave for the back-end and as the guest gets them, and one for the
+ * leave for the back-end and as the guest gets them (a VLAN's tag that is given
+ * to the guest beside the frame is in it here), and one for the
  * packets of its VMBus channel (the 16-byte descriptor, the channel's number in
  * the upper half of its flags, then ranges and payload as in the ring).  Each
  * record says its direction: inbound is to the guest.  Either or both are
@@ -174,12 +175,24 @@ record(struct net_capture *c, uint32_t interface_id, bool to_guest,
 }
 
 void
-net_capture_frame(struct net_capture *c, bool to_guest, const uint8_t *frame,
-    uint32_t len)
+net_capture_frame(struct net_capture *c, bool to_guest, int tci,
+    const uint8_t *frame, uint32_t len)
 {
+	uint8_t head[12 + NET_VLAN];
 
-	if (c->frames >= 0)
+	if (c->frames < 0)
+		return;
+	if (tci < 0 || len < 12) {
 		record(c, (uint32_t)c->frames, to_guest, frame, len, NULL, 0);
+		return;
+	}
+	memcpy(head, frame, 12);
+	head[12] = 0x81;
+	head[13] = 0;
+	head[14] = (uint8_t)(tci >> 8);
+	head[15] = (uint8_t)tci;
+	record(c, (uint32_t)c->frames, to_guest, head, sizeof(head),
+	    frame + 12, len - 12);
 }
 
 void

@@ -250,8 +250,9 @@ bool	net_vlan_in(const struct net_vlan *, int *tci);
 struct net_capture *net_capture_open(const char *path, const char *nic,
 	    bool frames, bool packets, char *, size_t);
 void	net_capture_close(struct net_capture *);
-void	net_capture_frame(struct net_capture *, bool to_guest, const uint8_t *,
-	    uint32_t len);
+/* A tag that travels beside the frame: tci, -1 none. */
+void	net_capture_frame(struct net_capture *, bool to_guest, int tci,
+	    const uint8_t *, uint32_t len);
 /* A packet of the channel: descriptor and what follows it. */
 void	net_capture_packet(struct net_capture *, bool to_guest,
 	    uint16_t channel, const struct hvk_packet *);

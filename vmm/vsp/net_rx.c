@@ -228,7 +228,7 @@ deliver(struct net_worker *w, struct net_frame *f, int tci)
 	w->stats.rx_bytes += f->len;
 	cap = atomic_load_explicit(&nic->capture, memory_order_relaxed);
 	if (cap != NULL)
-		net_capture_frame(cap, true, f->data, f->len);
+		net_capture_frame(cap, true, tci, f->data, f->len);
 }
 
 /* Several segments in one: as it is if the guest takes that, or cut. */

@@ -110,7 +110,7 @@ send_frame(struct net_worker *w, struct net_frame *f)
 		/* Whoever reads it wants to see what arrives. */
 		if (f->gso == NET_GSO_NONE)
 			(void)net_frame_csum(f);
-		net_capture_frame(cap, false, f->data, f->len);
+		net_capture_frame(cap, false, -1, f->data, f->len);
 	}
 	error = net_backend_send(nic->backend, port, f);
 	if (error != 0) {
