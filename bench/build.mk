@@ -44,4 +44,5 @@ $(BENCH_RING)/%.o: core/common/%.c core/include/hvk/ring.h
 
 -include bench/storage/build.mk
 -include bench/net/build.mk
+-include bench/hn/build.mk
 -include bench/signal/build.mk

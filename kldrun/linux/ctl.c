@@ -83,11 +83,13 @@ run_command(const char *cmd, const json_t *args, struct text *t)
 		kld_devices_report(text_add, t);
 	} else if (strcmp(cmd, "leaks") == 0) {
 		kld_leak_report(0, text_add, t);
+	} else if (strcmp(cmd, "symbols") == 0) {
+		loader_symbols(text_add, t);
 	} else if (strcmp(cmd, "help") == 0) {
 		text_add(t, "sysctl [-a | NAME | NAME=VALUE]...\n"
 		    "ifconfig [-a | IF [up | down | mtu N | ether MAC | "
 		    "[-]txcsum ...]]\n"
-		    "devices\nleaks\nhelp\n");
+		    "devices\nleaks\nsymbols\nhelp\n");
 	} else {
 		text_add(t, "unknown command; try: help\n");
 		status = 1;

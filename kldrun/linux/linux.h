@@ -45,6 +45,7 @@ struct module_file *loader_load(const char *path);
 const struct module_file *loader_find(uintptr_t pc);
 const char *loader_symbol(const struct module_file *, uintptr_t pc,
     uintptr_t *offset);
+void loader_symbols(void (*put)(void *, const char *), void *arg);
 
 /* machine.c */
 int machine_join(int vmfd);		/* receives the hello */

@@ -528,6 +528,26 @@ loader_symbol(const struct module_file *m, uintptr_t pc, uintptr_t *offset)
 	return (best != NULL ? best->name : "?");
 }
 
+/* Where the functions are: address, bytes, module, name. */
+void
+loader_symbols(void (*put)(void *, const char *), void *arg)
+{
+	const struct symbol *s;
+	struct module_file *m;
+	char line[256];
+
+	for (m = modules; m != NULL; m = m->next)
+		for (s = m->syms; s < m->syms + m->nsyms; s++) {
+			if (s->addr - (uintptr_t)m->base >= m->text_size ||
+			    s->size == 0)
+				continue;
+			snprintf(line, sizeof(line), "%#jx %ju %s %s\n",
+			    (uintmax_t)s->addr, (uintmax_t)s->size, m->name,
+			    s->name);
+			put(arg, line);
+		}
+}
+
 void *
 os_module_symbol(const char *name)
 {

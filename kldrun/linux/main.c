@@ -36,7 +36,7 @@ static const char usage[] =
     "              [--cpus N] [--bounce] [--once] MODULE.ko...\n"
     "       kldrun --dir DIR sysctl [-a | NAME | NAME=VALUE]...\n"
     "       kldrun --dir DIR ifconfig [-a | IF [WORD [VALUE]]...]\n"
-    "       kldrun --dir DIR devices | leaks | help\n"
+    "       kldrun --dir DIR devices | leaks | symbols | help\n"
     "\n"
     "Loads FreeBSD kernel modules into this process, attaches their devices\n"
     "and runs them until SIGTERM; then detaches, unloads and reports leaks.\n"
@@ -194,7 +194,8 @@ is_client_command(const char *s)
 {
 	return (strcmp(s, "sysctl") == 0 || strcmp(s, "ifconfig") == 0 ||
 	    strcmp(s, "devices") == 0 ||
-	    strcmp(s, "leaks") == 0 || strcmp(s, "help") == 0);
+	    strcmp(s, "leaks") == 0 || strcmp(s, "symbols") == 0 ||
+	    strcmp(s, "help") == 0);
 }
 
 static int

@@ -3,10 +3,10 @@
  *
  * Copyright (c) 2026 The hvkit authors
  *
- * trap.c: privileged instructions of module code arrive as SIGSEGV and are
- * emulated (rdmsr, wrmsr, cli, sti, hlt, wbinvd); any other fault ends
- * the process as a kernel ends: with a panic message and a backtrace that
- * names module and function.
+ * trap.c: privileged instructions of module code arrive as SIGSEGV (under
+ * valgrind as SIGILL) and are emulated (rdmsr, wrmsr, cli, sti, hlt, wbinvd);
+ * any other fault ends the process as a kernel ends: with a panic message and a
+ * backtrace that names module and function.
  */
 
 #include <pthread.h>
@@ -147,7 +147,7 @@ on_fault(int sig, siginfo_t *si, void *arg)
 	greg_t *g;
 
 	g = ((ucontext_t *)arg)->uc_mcontext.gregs;
-	if (sig == SIGSEGV && depth == 0) {
+	if ((sig == SIGSEGV || sig == SIGILL) && depth == 0) {
 		depth++;
 		if (emulate(g)) {
 			depth--;
