@@ -54,7 +54,12 @@ int kld_thread_spawn(void (*fn)(void *), void *arg, const char *name);
 int kld_curcpu(void);
 int kld_in_kernel_thread(void);
 const char *kld_curthread_name(void);
-void kld_nmi(void);
+/* On a kernel thread. */
+void kld_nmi(void *);
+/* What went to the console, for the message buffer. */
+void kld_msgbuf_add(const char *, os_u64 len);
+/* The end of a panic: what a kernel would still do. */
+void kld_panicked(const char *what);
 /* Symbol of kldrun itself that holds pc, from the export table. */
 const char *kld_strerror(int error);
 

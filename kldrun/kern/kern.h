@@ -130,6 +130,9 @@ void kld_sysctl_boot(void);
 os_u64 kld_realtime_ns(void);
 void kld_wallclock_tick(void);
 
+/* misc.c: handlers of shutdown_pre_sync, without any lock */
+void kld_panic_handlers(int howto);
+
 /* reboot.c */
 void kld_shutdown_handlers(int final);
 

@@ -103,6 +103,23 @@ eventhandler_register(struct eventhandler_list *l, const char *name,
 }
 
 void
+kld_panic_handlers(int howto)
+{
+	struct eventhandler_entry *e;
+	struct eventhandler_list *l;
+
+	TAILQ_FOREACH(l, &eh_lists, el_link)
+		if (strcmp(l->el_name, "shutdown_pre_sync") == 0)
+			break;
+	if (l == NULL)
+		return;
+	TAILQ_FOREACH(e, &l->el_entries, ee_link)
+		if (e->ee_priority != EHE_DEAD_PRIORITY)
+			((struct eventhandler_entry_shutdown_pre_sync *)e)->
+			    eh_func(e->ee_arg, howto);
+}
+
+void
 eventhandler_prune_list(struct eventhandler_list *l)
 {
 	struct eventhandler_entry *e, *next;

@@ -4,13 +4,10 @@
  * Copyright (c) 2026 The hvkit authors
  *
  * printf.c: the kernel's formatted output (printf(9)): printf, log, snprintf
- * and friends with the kernel's own conversions (%b, %D, %y), the console,
- * and panic(9).
+ * and friends with the kernel's own conversions (%b, %D, %y), and the console.
  */
 
 #include "kern.h"
-#include <sys/kassert.h>
-#undef kassert_panic
 #include <sys/stdarg.h>
 #include <sys/syslog.h>
 
@@ -20,7 +17,6 @@ struct sink {
 	int count;
 };
 
-const char *panicstr;
 int bootverbose;
 
 static void
@@ -413,11 +409,13 @@ vprintf(const char *fmt, va_list ap)
 
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	if (n < (int)sizeof(buf)) {
+		kld_msgbuf_add(buf, n);
 		os_console_write(buf, n);
 		return (n);
 	}
 	p = os_alloc(n + 1);
 	vsnprintf(p, n + 1, fmt, ap);
+	kld_msgbuf_add(p, n);
 	os_console_write(p, n);
 	os_free(p);
 	return (n);
@@ -479,45 +477,6 @@ hexdump(const void *ptr, int length, const char *hdr, int flags)
 			printf(" %02x", p[j]);
 		printf("\n");
 	}
-}
-
-void
-vpanic(const char *fmt, va_list ap)
-{
-	static volatile int entered;
-	char buf[512];
-
-	if (atomic_fetchadd_int(&entered, 1) > 0)
-		for (;;)
-			os_sleep_until(os_monotonic_ns() + 1000000000);
-	vsnprintf(buf, sizeof(buf), fmt, ap);
-	panicstr = buf;
-	printf("panic: %s\n", buf);
-	printf("cpuid = %d\n", kld_curcpu());
-	printf("thread = \"%s\" (%d)\n", curthread->td_name, curthread->td_tid);
-	os_die();
-}
-
-void
-panic(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vpanic(fmt, ap);
-	va_end(ap);
-	__builtin_unreachable();
-}
-
-void
-kassert_panic(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vpanic(fmt, ap);
-	va_end(ap);
-	__builtin_unreachable();
 }
 
 void

@@ -338,8 +338,9 @@ control_main(void *arg)
 			main_stop();
 			break;
 		case KLD_CTL_NMI:
-			fputs("NMI ... going to debugger\n", stdout);
-			fflush(stdout);
+			if (kld_thread_spawn(kld_nmi, NULL, "nmi") != 0)
+				fputs("kldrun: no thread for an NMI\n",
+				    stderr);
 			break;
 		default:
 			fprintf(stderr, "kldrun: the host sent a control "

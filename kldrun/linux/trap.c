@@ -32,8 +32,10 @@ say(const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	os_console_write(buf, (os_u64)(n < (int)sizeof(buf) ? n :
-	    (int)sizeof(buf) - 1));
+	if (n >= (int)sizeof(buf))
+		n = (int)sizeof(buf) - 1;
+	kld_msgbuf_add(buf, (os_u64)n);
+	os_console_write(buf, (os_u64)n);
 }
 
 /* Frames by rbp; ends where a frame is not on the same stack. */
@@ -64,6 +66,7 @@ os_die(void)
 {
 	trap_backtrace((uintptr_t)__builtin_return_address(0),
 	    *(uintptr_t *)__builtin_frame_address(0));
+	kld_panicked(NULL);
 	os_exit(KLD_EXIT_PANIC);
 }
 
@@ -142,6 +145,7 @@ fault_name(int sig, const siginfo_t *si)
 static void
 on_fault(int sig, siginfo_t *si, void *arg)
 {
+	static _Thread_local bool dying;
 	static _Thread_local int depth;
 	char who[128];
 	greg_t *g;
@@ -155,7 +159,12 @@ on_fault(int sig, siginfo_t *si, void *arg)
 		}
 		depth--;
 	}
-	signal(sig, SIG_DFL);
+	/* While dying registers are still written, and nothing else faults. */
+	if (dying) {
+		signal(sig, SIG_DFL);
+		return;
+	}
+	dying = true;
 	os_symbol_name((void *)g[REG_RIP], who, sizeof(who));
 	say("\nFatal trap: %s\n", fault_name(sig, si));
 	say("fault address = %p\ninstruction pointer = 0x%jx (%s)\n",
@@ -164,6 +173,7 @@ on_fault(int sig, siginfo_t *si, void *arg)
 	    kld_curthread_name(), kld_curcpu());
 	say("panic: %s\n", fault_name(sig, si));
 	trap_backtrace((uintptr_t)g[REG_RIP], (uintptr_t)g[REG_RBP]);
+	kld_panicked(fault_name(sig, si));
 	os_exit(KLD_EXIT_PANIC);
 }
 

@@ -36,6 +36,10 @@ uint64_t hyperv_post_message(vm_paddr_t input);
 uint64_t hyperv_signal_event(uint32_t connection);
 uint64_t hyperv_reference_time(void);	/* 100 ns; 0: there is no counter */
 
+/* hyperv_crash.c: from start to stop the host is told of a panic */
+void	 hyperv_crash_start(void);
+void	 hyperv_crash_stop(void);
+
 /*
  * Machine layer.  hyperv_cpuid() is a function of its own and never inlined,
  * so that a program which runs this module elsewhere can answer in place of

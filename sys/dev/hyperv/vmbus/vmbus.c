@@ -78,6 +78,7 @@ vmbus_teardown(struct vmbus_softc *sc)
 	vmbus_synic_stop(sc);
 	vmbus_dev_free_all(sc);
 	if (sc->sc_hypercalls) {
+		hyperv_crash_stop();
 		hyperv_stop();
 		sc->sc_hypercalls = false;
 	}
@@ -95,6 +96,7 @@ vmbus_doattach(struct vmbus_softc *sc)
 	if (error != 0)
 		return (error);
 	sc->sc_hypercalls = true;
+	hyperv_crash_start();
 	sc->sc_devtq = taskqueue_create("hyperv dev", M_WAITOK,
 	    taskqueue_thread_enqueue, &sc->sc_devtq);
 	taskqueue_start_threads(&sc->sc_devtq, VMBUS_DEV_THREADS, PI_DISK,
