@@ -22,6 +22,11 @@ cross_body() {
 			atf_fail "$d can run a shell"
 		fi
 	done
+	# libxo is FreeBSD's own: asked for by its name there.
+	atf_check -o match:'NEEDED.*libxo\.so\.0' objdump -p \
+	    "$top/build/daemons-freebsd/amd64/lsvmbus"
+	atf_check -o match:' U xo_parse_args' nm -D \
+	    "$top/build/daemons-freebsd/amd64/lsvmbus"
 	atf_check -o match:' U cap_enter' nm -D \
 	    "$top/build/daemons-freebsd/amd64/hv_kvp_daemon"
 }

@@ -58,4 +58,28 @@ listed_body() {
 	    "$top/build/daemons/lsvmbus" -k vm
 }
 
+# The bus rests while two programs look at it.
+new_case libxo "by libxo the same text, and the JSON that --json gives"
+libxo_body() {
+	xo=$top/build/tests/daemons/tools/lsvmbus-xo
+	make_disk disk.img 8
+	vm_start vm --cpus 4 -o heartbeat=no -o timesync=no disk.img
+	for v in "" -v -vv; do
+		ls_bus $v >plain || atf_fail "lsvmbus $v"
+		atf_check -o file:plain "$xo" $v -k vm
+		atf_check -o file:plain "$xo" --libxo text $v -k vm
+	done
+	ls_bus --json | jq -S . >plain || atf_fail "lsvmbus --json"
+	[ "$(jq '[.devices[].channels[].rx.free] | add' plain)" -gt 0 ] ||
+	    atf_fail "no rings"
+	for o in --json --libxo=json "--libxo json -v"; do
+		# shellcheck disable=SC2086 # words
+		"$xo" $o -k vm >xo.json || atf_fail "$o"
+		atf_check -o file:plain jq -S . xo.json
+	done
+	atf_check -s exit:64 -e match:'usage: lsvmbus \[--libxo options\]' \
+	    "$xo" --libxo nonsense -k vm
+	vm_stop vm
+}
+
 atf_init_test_cases() { add_cases; }

@@ -2,12 +2,17 @@
 # Copyright (c) 2026 The hvkit authors
 #
 # A stand-in for FreeBSD's bsd.prog.mk: PROG from SRCS with CFLAGS and LIBADD,
-# for TRIPLE, by the compiler in CC.  Nothing is installed.
+# for TRIPLE, by the compiler in CC; CROSSLIB has what its libc does not. Nothing
+# is installed.
 
 .if exists(${.CURDIR}/../Makefile.inc)
 .include "${.CURDIR}/../Makefile.inc"
 .endif
 
+CROSSINC:= ${.PARSEDIR}
+.if !empty(LIBADD:Mxo)
+CFLAGS+= -I${CROSSINC}/xo
+.endif
 CFLAGS+= -target ${TRIPLE} -std=c11 -O2 -Wall -Wextra -Werror
 CFLAGS+= -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
 CFLAGS+= -Wno-address-of-packed-member
@@ -20,4 +25,5 @@ all: ${PROG}
 	${CC} ${CFLAGS} -c -o ${.TARGET} ${.IMPSRC}
 
 ${PROG}: ${OBJS}
-	${CC} -target ${TRIPLE} -o ${.TARGET} ${OBJS} ${LIBADD:@l@-l${l}@}
+	${CC} -target ${TRIPLE} -o ${.TARGET} ${OBJS} -L${CROSSLIB} \
+	    ${LIBADD:@l@-l${l}@}

@@ -7,6 +7,7 @@
 # daemon but its main.c.
 
 HVD :=		usr.sbin/hyperv
+, :=		,
 HVD_DIRS :=	$(sort $(patsubst $(HVD)/%/main.c,%,$(wildcard $(HVD)/*/main.c)))
 HVD_LIB :=	$(filter-out %_freebsd.c,$(wildcard $(HVD)/lib/*.c))
 HVD_INC :=	-I$(HVD)/lib $(HVD_DIRS:%=-I$(HVD)/%) \
@@ -71,5 +72,16 @@ PROGRAMS +=	$(HVD_TOOLS) $(HVD_MODULES)
 $(HVD_TOOLS): $(B)/%: %.c $(HVD)/lib/device.c $(HVD_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(HVD_CFLAGS) -o $@ $(filter %.c,$^) -ljansson
-$(patsubst tests/%.sh,$(B)/tests/%,$(wildcard tests/daemons/*_test.sh)): | \
+
+# lsvmbus as on FreeBSD, by libxo: its stand-in, or LIBXO=directory of a real one.
+HVD_XO :=	$(B)/tests/daemons/tools/lsvmbus-xo
+PROGRAMS +=	$(HVD_XO)
+$(HVD_XO): $(filter-out %_linux.c,$(wildcard $(HVD)/lsvmbus/*.c)) \
+		$(HVD)/lib/sysctls_linux.c $(HVD_HEADERS) \
+		$(if $(LIBXO),,tools/cross/xo/xo.c tools/cross/xo/libxo/xo.h)
+	@mkdir -p $(@D)
+	$(CC) $(HVD_CFLAGS) -I$(or $(LIBXO),tools/cross/xo) -o $@ \
+	    $(filter %.c,$^) $(if $(LIBXO),-L$(LIBXO) -Wl$(,)-rpath$(,)$(LIBXO) \
+	    -lxo) -ljansson
+$(patsubst tests/%.sh,$(B)/tests/%,$(wildcard tests/daemons/*_test.sh)): | $(HVD_XO) \
 		$(HVD_TOOLS) $(HVD_PROGRAMS) $(HVD_MODULES)

@@ -49,7 +49,13 @@ void	bus_free(struct bus *);
 /* What a class is, or "unknown". */
 const char *bus_class_name(const char *guid);
 
-void	show_text(const struct bus *, int verbose);
-void	show_json(const struct bus *);
+/*
+ * How it is shown: by libxo where the system has it (show_freebsd.c), otherwise
+ * by ourselves (show_linux.c). show_args takes options of its own out of the
+ * command line; the number that is left, or negative after a complaint.
+ */
+extern const char show_usage[];
+int	show_args(int argc, char **argv);
+bool	show(const struct bus *, bool json, int verbose);
 
 #endif

@@ -20,7 +20,8 @@
 static void __attribute__((__noreturn__))
 usage(void)
 {
-	fprintf(stderr, "usage: lsvmbus [-v | -vv | --json] [-k dir]\n");
+	fprintf(stderr, "usage: lsvmbus %s[-v | -vv | --json] [-k dir]\n",
+	    show_usage);
 	exit(64);
 }
 
@@ -33,10 +34,13 @@ main(int argc, char **argv)
 	};
 	struct bus b;
 	int ch, error, verbose;
-	bool json;
+	bool done, json;
 
 	json = false;
 	verbose = 0;
+	argc = show_args(argc, argv);
+	if (argc < 0)
+		usage();
 	while ((ch = getopt_long(argc, argv, "jk:v", longs, NULL)) != -1)
 		switch (ch) {
 		case 'j':
@@ -58,10 +62,7 @@ main(int argc, char **argv)
 		errx(1, "there is no vmbus here");
 	if (error != 0)
 		errx(1, "sysctl: %s", strerror(error));
-	if (json)
-		show_json(&b);
-	else
-		show_text(&b, verbose);
+	done = show(&b, json, verbose);
 	bus_free(&b);
-	return (fflush(stdout) == 0 ? 0 : 1);
+	return (done ? 0 : 1);
 }

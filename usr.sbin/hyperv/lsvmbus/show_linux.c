@@ -3,13 +3,23 @@
  *
  * Copyright (c) 2026 The hvkit authors
  *
- * show.c: the bus as text for people and as JSON for programs.
+ * show_linux.c: the bus as text for people and as JSON for programs, where
+ * libxo is not at hand: the same as show_freebsd.c makes.
  */
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "bus.h"
+
+const char show_usage[] = "";
+
+int
+show_args(int argc, char **argv)
+{
+	(void)argv;
+	return (argc);
+}
 
 static void
 ring_text(const char *what, const struct bus_ring *r)
@@ -37,7 +47,7 @@ channel_text(const struct bus_channel *c, int verbose)
 	}
 }
 
-void
+static void
 show_text(const struct bus *b, int verbose)
 {
 	const struct bus_device *d;
@@ -87,7 +97,7 @@ ring_json(const char *name, const struct bus_ring *r)
 	    r->interrupts);
 }
 
-void
+static void
 show_json(const struct bus *b)
 {
 	const struct bus_channel *c;
@@ -121,4 +131,14 @@ show_json(const struct bus *b)
 		printf("]}");
 	}
 	printf("\n]}\n");
+}
+
+bool
+show(const struct bus *b, bool json, int verbose)
+{
+	if (json)
+		show_json(b);
+	else
+		show_text(b, verbose);
+	return (fflush(stdout) == 0);
 }
