@@ -143,18 +143,18 @@ bus_deliver(struct vmm_bus *bus)
 	bus->retry_ms = 0;
 }
 
-static void
+/* false: it is gone again; guests try versions one after the other. */
+static bool
 contact(struct vmm_bus *bus, const struct hvk_server_event *ev)
 {
 
-	/* It is gone again: guests try versions one after the other. */
 	if (ev->contact.version == 0)
-		return;
+		return (false);
 	bus->connected = true;
 	if (bus_talk(bus, SAY_CONTACT))
 		vmm_log("guest speaks VMBus %u.%u", ev->contact.version >> 16,
 		    ev->contact.version & 0xffff);
-	monitor_pages(bus, ev->contact.monitor_g2h);
+	return (true);
 }
 
 static void
@@ -163,7 +163,8 @@ handle(struct vmm_bus *bus, const struct hvk_server_event *ev)
 
 	switch (ev->kind) {
 	case HVK_SERVER_CONTACT:
-		contact(bus, ev);
+		if (contact(bus, ev))
+			monitor_pages(bus, ev->contact.monitor_g2h);
 		break;
 	case HVK_SERVER_DISCONNECT:
 		bus->connected = false;
@@ -265,6 +266,10 @@ bus_main(void *arg)
 		if (!bus->kicked)
 			bus_wait(bus);
 	}
+	/* A guest that left at once was there all the same. */
+	while (hvk_server_event(bus->server, &ev))
+		if (ev.kind == HVK_SERVER_CONTACT)
+			(void)contact(bus, &ev);
 	pthread_mutex_unlock(&bus->lock);
 	return (NULL);
 }

@@ -363,7 +363,7 @@ ATF_TC_BODY(tap, tc)
 	ATF_REQUIRE_EQ(net_backend_send(b, 1, &f), 0);
 	do {
 		ATF_REQUIRE(receive(b, 1, &f, 5000) ||
-		    receive(b, 0, &f, 1000));
+		    receive(b, 0, &f, 20000));
 	} while (get(f.data + 12, 2) != 0x0806);
 	ATF_CHECK_EQ(f.len, 42);
 	ATF_CHECK(memcmp(f.data + 28, "\12\11\0\2", 4) == 0);
@@ -395,7 +395,7 @@ ATF_TC_BODY(tap, tc)
 	    sizeof(sin)), 50);
 	do {
 		ATF_REQUIRE(receive(b, 0, &f, 1000) ||
-		    receive(b, 1, &f, 1000));
+		    receive(b, 1, &f, 20000));
 	} while (get(f.data + 12, 2) != 0x0800);
 	ATF_CHECK(f.csum);
 	ATF_REQUIRE(net_frame_csum(&f));
@@ -431,7 +431,7 @@ ATF_TC_BODY(slirp, tc)
 	ATF_REQUIRE_EQ(net_backend_send(b, 0, &f), 0);
 	ATF_CHECK_EQ(net_backend_counters(b, 0)->soft_csum, 1);
 	do {
-		ATF_REQUIRE(receive(b, 0, &f, 5000));
+		ATF_REQUIRE(receive(b, 0, &f, 20000));
 	} while (get(f.data + 12, 2) != 0x0800);
 	boot = f.data + 42;
 	ATF_CHECK_EQ(get(boot + 4, 4), 0xfeedbeef);
@@ -446,7 +446,7 @@ wait_link(struct net_backend *b, bool up)
 {
 	int i;
 
-	for (i = 0; i < 500 && net_backend_link(b) != up; i++)
+	for (i = 0; i < 6000 && net_backend_link(b) != up; i++)
 		usleep(10000);
 	ATF_REQUIRE_EQ(net_backend_link(b), up);
 }

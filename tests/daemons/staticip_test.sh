@@ -3,14 +3,14 @@
 #
 # Addresses that the host sets through the whole stack: hvk ctl ip set, VMBus,
 # hv_utils.ko, hv_kvp_daemon(8), hv_netconf and stand-ins for FreeBSD's
-# programs, on hn0 of hn(4), which is the tap hn0 in the namespace hvkdm-a.  That
+# programs, on hn0 of hn(4), which is a tap in a namespace of its own.  That
 # they are right is seen by packets: from hn0 through hn(4), VMBus and the host's
-# adapter to hvkdm-b and back.
+# adapter to another namespace and back.
 
 ENGINE=kld
 
 daemons=$top/build/daemons
-a=hvkdm-a b=hvkdm-b
+a=hvkdm-a-$$ b=hvkdm-b-$$
 
 clean() {
 	for ns in $a $b; do

@@ -161,7 +161,7 @@ nobody_body() {
 	cat check.log
 	atf_check -o ignore grep 'no daemon' check.log
 	echo "told after $ms ms"
-	atf_check test $ms -lt 25000
+	atf_check test $ms -lt 40000
 	vm_stop vm
 }
 

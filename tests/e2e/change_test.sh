@@ -5,20 +5,27 @@
 # the whole controller is taken away, guests of every version, hosts and guests
 # that die.
 
-# load_start VM DISK: fio in the background, checking what it reads.
+# packets VM: those that its channels have carried.
+packets() { ctl "$1" --json stat | jq '[.channels[].rx_packets] | add'; }
+more_packets() { [ "$(packets "$1")" -gt "$2" ]; }
+
+# load_start VM DISK: fio in the background, checking what it reads, at work.
 load_start() {
+	idle=$(packets "$1")
 	fio --name=load --ioengine=nbd --uri="$(uri "$1" "$2")" --rw=randrw \
 	    --bs=16k --iodepth=16 --size=16M --time_based --runtime=2000 \
 	    --verify=crc32c --verify_fatal=1 --output-format=json \
 	    --output=load.json >load.log 2>&1 &
 	load=$!
+	wait_for 30 "fio's requests" more_packets "$1" $((idle + 200)) || {
+		cat load.log
+		atf_fail "fio does nothing"
+	}
 }
 
 # load_stop: the requests it did; it must still have been running.
 load_stop() {
 	kill -0 $load 2>/dev/null || { cat load.log; atf_fail "fio ended early"; }
-	# It may have begun a moment ago only.
-	sleep 0.5
 	kill -INT $load
 	wait $load || true
 	sed -i -n '/^{/,$p' load.json

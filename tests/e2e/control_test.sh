@@ -60,7 +60,7 @@ silent_host_body() {
 	ctl vm inject all silence || atf_fail "inject"
 	timeout 60 qemu-io -f raw -c 'read 0 64k' "$(uri vm da0)" >io.log 2>&1 &
 	io=$!
-	sleep 0.5
+	wait_for 30 "the read" in_flight vm || atf_fail "nothing is read"
 	ms=$(now_ms)
 	atf_check -o ignore -e ignore "$HVK" ctl --dir vm shutdown
 	wait_pid 60 "$(cat vm/pid)" || { vm_report vm; atf_fail "no end"; }

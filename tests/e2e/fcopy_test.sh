@@ -82,6 +82,17 @@ refused_body() {
 	vm_stop vm
 }
 
+copying() {
+	ctl "$1" --json copy status |
+	    jq -e '.copy.state == "copying" and .copy.done > 0'
+}
+copy_begins() {
+	wait_for 30 "the first bytes" copying vm || {
+		cat copy.log
+		atf_fail "nothing is copied"
+	}
+}
+
 new_case interrupted "the command, the daemon and the service go in the middle: nothing half-written" "ic.fcopy"
 interrupted_body() {
 	make_disk disk.img 4
@@ -91,7 +102,7 @@ interrupted_body() {
 	# The command is interrupted.
 	"$HVK" ctl --dir vm copy big.bin >copy.log 2>&1 &
 	copy=$!
-	sleep 1
+	copy_begins
 	kill -TERM $copy
 	! wait $copy || atf_fail "an interrupted copy succeeded"
 	atf_check -o ignore grep cancelled copy.log
@@ -100,7 +111,7 @@ interrupted_body() {
 	# Cancelled by another command.
 	"$HVK" ctl --dir vm copy big.bin >copy.log 2>&1 &
 	copy=$!
-	sleep 1
+	copy_begins
 	atf_check -o ignore "$HVK" ctl --dir vm copy status
 	atf_check -s exit:1 -e match:'another file' "$HVK" ctl --dir vm copy disk.img
 	atf_check -o ignore "$HVK" ctl --dir vm copy cancel
@@ -108,7 +119,7 @@ interrupted_body() {
 	# The daemon dies.
 	"$HVK" ctl --dir vm copy big.bin >copy.log 2>&1 &
 	copy=$!
-	sleep 1
+	copy_begins
 	kill -9 $daemon
 	wait $daemon || true
 	! wait $copy || atf_fail "a copy without a daemon succeeded"
@@ -119,7 +130,7 @@ interrupted_body() {
 	# The service goes.
 	"$HVK" ctl --dir vm copy big.bin >copy.log 2>&1 &
 	copy=$!
-	sleep 1
+	copy_begins
 	atf_check -o ignore -e ignore "$HVK" ctl --dir vm rescind fcopy
 	! wait $copy || atf_fail "a copy without a service succeeded"
 	cat copy.log

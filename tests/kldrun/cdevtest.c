@@ -44,6 +44,11 @@
 #define	CDEVQUIT	_IO('c', 3)
 
 static MALLOC_DEFINE(M_CDEVTEST, "cdevtest", "cdevtest");
+static SYSCTL_NODE(_hw, OID_AUTO, cdevtest, CTLFLAG_RW | CTLFLAG_MPSAFE, NULL,
+    "cdevtest");
+static int users;
+SYSCTL_INT(_hw_cdevtest, OID_AUTO, users, CTLFLAG_RD, &users, 0,
+    "who has cdevecho open");
 
 struct message {
 	size_t len;
@@ -74,6 +79,7 @@ echo_open(struct cdev *dev, int oflags, int type, struct thread *td)
 	if (error == 0) {
 		sc->open = true;
 		sc->opens++;
+		users++;
 		sc->count = 0;
 	}
 	mtx_unlock(&sc->mtx);
@@ -89,6 +95,7 @@ echo_close(struct cdev *dev, int fflag, int type, struct thread *td)
 	mtx_lock(&sc->mtx);
 	sc->open = false;
 	sc->closes++;
+	users--;
 	mtx_unlock(&sc->mtx);
 	return (0);
 }

@@ -107,7 +107,7 @@ start(const char *tap)
 		    MODDIR "/nettest.ko", (char *)NULL);
 		_exit(127);
 	}
-	for (i = 0; i < 300 && access("run/kld.sock", F_OK) != 0; i++)
+	for (i = 0; i < 1200 && access("run/kld.sock", F_OK) != 0; i++)
 		usleep(50000);
 	return (pid);
 }
@@ -213,7 +213,7 @@ CASE(tap, "Frames of all sizes through the tap; what Linux sets reaches us")
 	/* What Linux sets reaches the driver. */
 	ATF_CHECK_EQ(0, system("ip link set nttap mtu 1400 promisc on && "
 	    "ip link set nttap address 02:00:00:00:00:55"));
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 1200; i++) {
 		ATF_CHECK_EQ(0, IFCONFIG("nt0"));
 		if (strstr(output, "mtu 1400") != NULL &&
 		    strstr(output, "PROMISC") != NULL &&
@@ -226,10 +226,10 @@ CASE(tap, "Frames of all sizes through the tap; what Linux sets reaches us")
 	expect("ether 02:00:00:00:00:55");
 	/* And what the driver refuses is put back. */
 	ATF_CHECK_EQ(0, system("ip link set nttap mtu 20000"));
-	for (i = 0; i < 100 && system("ip link show nttap | "
+	for (i = 0; i < 1200 && system("ip link show nttap | "
 	    "grep -q 'mtu 1400'") != 0; i++)
 		usleep(50000);
-	ATF_CHECK(i < 100);
+	ATF_CHECK(i < 1200);
 	stop(pid);
 }
 

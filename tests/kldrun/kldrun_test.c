@@ -25,7 +25,7 @@ kldrun(const char *args)
 	FILE *f;
 	int status;
 
-	snprintf(cmd, sizeof(cmd), "timeout 60 %s%s %s 2>&1", KLDRUN, variant,
+	snprintf(cmd, sizeof(cmd), "timeout 200 %s%s %s 2>&1", KLDRUN, variant,
 	    args);
 	f = popen(cmd, "r");
 	ATF_REQUIRE(f != NULL);
@@ -186,7 +186,7 @@ CASE(truncated, "A module cut off anywhere is refused, never a crash")
 CASE(sysctl, "kldrun sysctl reads and sets; devices shows the tree")
 {
 	ATF_REQUIRE_EQ(0, system(KLDRUN " --dir d "
-	    MODDIR "/kldtest.ko >log 2>&1 & echo $! >pid; for i in $(seq 100);"
+	    MODDIR "/kldtest.ko >log 2>&1 & echo $! >pid; for i in $(seq 600);"
 	    " do test -S d/kld.sock && break; sleep 0.1; done"));
 	ATF_CHECK_EQ(0, kldrun("--dir d sysctl hw.kldtest.number"));
 	ATF_CHECK_STREQ("hw.kldtest.number: 7\n", output);
@@ -198,7 +198,7 @@ CASE(sysctl, "kldrun sysctl reads and sets; devices shows the tree")
 	expect("unknown oid 'hw.nothing'");
 	ATF_CHECK_EQ(0, kldrun("--dir d devices"));
 	expect("nexus0\n  kldtest0 <kldrun test device>\n");
-	ATF_CHECK_EQ(0, system("kill -TERM $(cat pid); for i in $(seq 100); do "
+	ATF_CHECK_EQ(0, system("kill -TERM $(cat pid); for i in $(seq 600); do "
 	    "kill -0 $(cat pid) 2>/dev/null || break; sleep 0.1; done; "
 	    "grep -q 'nothing leaked' log"));
 }

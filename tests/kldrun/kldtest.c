@@ -136,8 +136,12 @@ check_callout(struct kldtest_softc *sc)
 	mtx_lock(&sc->mtx);
 	callout_reset_sbt(&sc->callout, 5 * SBT_1MS, 0, on_callout, sc, 0);
 	while (sc->calls < 3)
-		if (msleep(&sc->calls, &sc->mtx, 0, "kldcal", 10 * hz) != 0)
+		if (msleep(&sc->calls, &sc->mtx, 0, "kldcal", 60 * hz) != 0)
 			break;
+	mtx_unlock(&sc->mtx);
+	/* It may not be back from the third yet: that cannot be stopped. */
+	callout_drain(&sc->callout);
+	mtx_lock(&sc->mtx);
 	callout_reset(&sc->callout, 1000 * hz, on_callout, sc);
 	if (callout_stop(&sc->callout) != 1)
 		sc->calls = -1;

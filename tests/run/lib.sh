@@ -20,9 +20,10 @@ fail() {
 	exit 1
 }
 
-# wait_for SECONDS WHAT COMMAND...: until the command succeeds.
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds.  The limit is
+# a net, not a measurement: a crowded machine gets a minute for anything.
 wait_for() {
-	_end=$(($(date +%s) + $1))
+	_end=$(($(date +%s) + ($1 > 60 ? $1 : 60)))
 	_what=$2
 	shift 2
 	while ! "$@" >/dev/null 2>&1; do
@@ -32,9 +33,10 @@ wait_for() {
 	done
 }
 
-# wait_pid SECONDS PID: until the process has ended; 1 if it has not.
+# wait_pid SECONDS PID: until the process has ended; 1 if it has not, nor in a
+# minute.
 wait_pid() {
-	_left=$(($1 * 20))
+	_left=$((($1 > 60 ? $1 : 60) * 20))
 	while kill -0 "$2" 2>/dev/null; do
 		_left=$((_left - 1))
 		[ $_left -gt 0 ] || return 1
@@ -76,9 +78,9 @@ vm_start() {
 	vm_boot_ms=$(($(now_ms) - _ms))
 }
 
-# vm_wait_disk DIR DISK: 30 s, less if the host has ended.
+# vm_wait_disk DIR DISK: 90 s, less if the host has ended.
 vm_wait_disk() {
-	_left=300
+	_left=900
 	while ! nbd_ready "$1" "$2"; do
 		_left=$((_left - 1))
 		[ $_left -gt 0 ] || return 1
@@ -96,14 +98,19 @@ vm_report() {
 ctl() {
 	_dir=$1
 	shift
-	timeout 30 "$HVK" ctl --dir "$_dir" "$@"
+	timeout 60 "$HVK" ctl --dir "$_dir" "$@"
 }
 
 # sysctl of the guest's kernel
 guest_sysctl() {
 	_dir=$1
 	shift
-	timeout 30 "$KLDRUN" --dir "$_dir" sysctl "$@"
+	timeout 60 "$KLDRUN" --dir "$_dir" sysctl "$@"
+}
+
+# True while the guest's first controller waits for an answer of the host.
+in_flight() {
+	[ "$(guest_sysctl "$1" dev.storvsc.0.inflight | sed 's/.*: *//')" -gt 0 ]
 }
 
 # relid DIR DEVICE: the number of the device's first channel.

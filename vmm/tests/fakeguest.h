@@ -63,7 +63,7 @@ exit_call(uint32_t cpu, uint32_t kind, uint64_t a, uint64_t b, uint64_t c,
 	e->b = b;
 	e->c = c;
 	CHECK(send(pfd.fd, e, sizeof(*e), MSG_NOSIGNAL) == sizeof(*e));
-	CHECK(poll(&pfd, 1, 5000) == 1);
+	CHECK(poll(&pfd, 1, 60000) == 1);
 	CHECK(recv(pfd.fd, e, sizeof(*e), 0) == sizeof(*e));
 	return (kind == KLD_EXIT_HYPERCALL ? e->d : e->b);
 }
@@ -90,9 +90,9 @@ post(uint32_t conn, const void *payload, uint32_t len)
 	    0xffff);
 }
 
-/* Wait for a control message of this type; others are dropped. */
+/* Wait for a control message of either type; others are dropped. */
 static inline bool
-receive(uint32_t type, uint32_t msg[60], int ms)
+receive_either(uint32_t type, uint32_t other, uint32_t msg[60], int ms)
 {
 	volatile uint32_t *slot = (void *)(mem + SIMP * PAGE + 2 * 256);
 	struct timespec ts = { 0, 1000000 };
@@ -108,10 +108,17 @@ receive(uint32_t type, uint32_t msg[60], int ms)
 		__atomic_store_n(&slot[0], 0, __ATOMIC_SEQ_CST);
 		if (pending || (slot[1] & 0x100) != 0)
 			CHECK(wrmsr(0x40000084, 0));
-		if (msg[0] == type)
+		if (msg[0] == type || msg[0] == other)
 			return (true);
 	}
 	return (false);
+}
+
+static inline bool
+receive(uint32_t type, uint32_t msg[60], int ms)
+{
+
+	return (receive_either(type, type, msg, ms));
 }
 
 static inline void
@@ -134,7 +141,7 @@ contact(void)
 	CHECK(post(4, m, 40) == 0);
 	/* Answers to what was garbage may come first. */
 	do {
-		CHECK(receive(15, m, 3000));
+		CHECK(receive(15, m, 60000));
 	} while ((m[2] & 0xff) == 0);
 	conn = m[3];
 }
@@ -148,7 +155,8 @@ offers(uint32_t relid[8])
 
 	contact();
 	CHECK(post(conn, m, 8) == 0);
-	while (receive(1, m, 300))
+	/* The last of them is followed by a word (4) that says so. */
+	while (receive_either(1, 4, m, 60000) && m[0] == 1)
 		if (n < 8)
 			relid[n++] = m[46];
 	CHECK(n > 0);
@@ -163,7 +171,7 @@ gpadl(uint32_t relid, uint32_t id, const uint64_t *pfn, uint32_t n,
 
 	memcpy(&m[7], pfn, 8 * n);
 	CHECK(post(conn, m, 28 + 8 * n) == 0);
-	CHECK(receive(10, m, 3000));
+	CHECK(receive(10, m, 60000));
 	CHECK(m[2] == relid && m[3] == id);
 	return (m[4]);
 }

@@ -22,7 +22,7 @@ garbage_exits(void)
 
 	/* Processor 1 is stopped for it; processor 0 goes on. */
 	CHECK(send(fds[3], big, sizeof(big), MSG_NOSIGNAL) == sizeof(big));
-	CHECK(poll(&pfd, 1, 5000) == 1);
+	CHECK(poll(&pfd, 1, 60000) == 1);
 	CHECK(recv(fds[3], &c, 1, 0) == 0);
 	exit_call(0, KLD_EXIT_CPUID, 0x40000000, 0, 0, &e);
 	CHECK((uint32_t)e.b == 0x7263694d);	/* "Micr" */
@@ -90,17 +90,17 @@ bad_rings(void)
 	/* Rings of size 0, an offset past the end, a GPADL nobody made. */
 	good_pfns(pfn, 0);
 	CHECK(gpadl(relid[0], 0x101, pfn, 8, 8 * PAGE) == 0);
-	CHECK(open_channel(relid[0], 0x101, 1, 1000) != 0);
-	CHECK(open_channel(relid[0], 0x101, 7, 1000) != 0);
-	CHECK(open_channel(relid[0], 0x101, 0xffffffff, 1000) != 0);
-	CHECK(open_channel(relid[0], 0x999, 4, 1000) != 0);
+	CHECK(open_channel(relid[0], 0x101, 1, 60000) != 0);
+	CHECK(open_channel(relid[0], 0x101, 7, 60000) != 0);
+	CHECK(open_channel(relid[0], 0x101, 0xffffffff, 60000) != 0);
+	CHECK(open_channel(relid[0], 0x999, 4, 60000) != 0);
 	/* Indices out of range. */
 	memcpy(mem + pfn[0] * PAGE, idx, sizeof(idx));
-	CHECK(open_channel(relid[0], 0x101, 4, 1000) != 0);
+	CHECK(open_channel(relid[0], 0x101, 4, 60000) != 0);
 	/* The other channel works all the same. */
 	good_pfns(pfn, 1);
 	CHECK(gpadl(relid[1], 0x200, pfn, 8, 8 * PAGE) == 0);
-	CHECK(open_channel(relid[1], 0x200, 4, 3000) == 0);
+	CHECK(open_channel(relid[1], 0x200, 4, 60000) == 0);
 }
 
 /* An open channel whose ring turns to noise. */
@@ -116,7 +116,7 @@ noisy_ring(void)
 	n = offers(relid);
 	good_pfns(pfn, 0);
 	CHECK(gpadl(relid[0], 0x100, pfn, 8, 8 * PAGE) == 0);
-	CHECK(open_channel(relid[0], 0x100, 4, 3000) == 0);
+	CHECK(open_channel(relid[0], 0x100, 4, 60000) == 0);
 	for (i = 0; i < 200; i++) {
 		for (k = 0; k < 3 * PAGE; k += 8)
 			*(uint64_t *)(void *)(mem + pfn[1] * PAGE + k) =
@@ -129,7 +129,7 @@ noisy_ring(void)
 	good_pfns(pfn, 1);
 	CHECK(n > 1);
 	CHECK(gpadl(relid[1], 0x200, pfn, 8, 8 * PAGE) == 0);
-	CHECK(open_channel(relid[1], 0x200, 4, 3000) == 0);
+	CHECK(open_channel(relid[1], 0x200, 4, 60000) == 0);
 }
 
 static void
@@ -179,7 +179,7 @@ leave(int step)
 	CHECK(gpadl(relid[0], 0x100, pfn, 8, 8 * PAGE) == 0);
 	if (step == 4)
 		_exit(7);
-	CHECK(open_channel(relid[0], 0x100, 4, 3000) == 0);
+	CHECK(open_channel(relid[0], 0x100, 4, 60000) == 0);
 	_exit(7);
 }
 

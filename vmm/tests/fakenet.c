@@ -114,7 +114,7 @@ lend(uint32_t relid, uint32_t id, uint64_t first, uint32_t pages)
 		while (post(conn, m, 16 + 8 * n) != 0)
 			usleep(100);
 	}
-	CHECK(receive(10, m, 3000));
+	CHECK(receive(10, m, 60000));
 	CHECK(m[2] == relid && m[3] == id && m[4] == 0);
 }
 
@@ -131,7 +131,7 @@ open_it(unsigned i)
 	CHECK(hvk_ring_rx_init(&c->rx, in, in + PAGE, (RING_PAGES - 1) * PAGE,
 	    true) == HVK_OK);
 	lend(c->relid, 0x1000 + i, at, CHANNEL_PAGES);
-	CHECK(open_channel(c->relid, 0x1000 + i, RING_PAGES, 3000) == 0);
+	CHECK(open_channel(c->relid, 0x1000 + i, RING_PAGES, 60000) == 0);
 	hvk_ring_rx_mask(&c->rx);
 	c->open = true;
 }
@@ -166,7 +166,7 @@ net_attach(void)
 	synic();
 	contact();
 	CHECK(post(conn, m, 8) == 0);
-	find(1, 3000);
+	find(1, 60000);
 	open_it(0);
 	host_says();
 }
@@ -396,9 +396,9 @@ net_start(unsigned channels, uint32_t offloads, uint32_t mtu)
 	hvk_netvsc_init(&nv, &conf);
 	CHECK(hvk_netvsc_start(&nv, now_ms()) == HVK_OK);
 	pull();
-	CHECK(net_wait(&ready, 10000));
+	CHECK(net_wait(&ready, 60000));
 	CHECK(!failed && nv.subchannels == channels - 1);
-	find(channels, 5000);
+	find(channels, 60000);
 	make_ways(0);
 	for (i = 1; i < channels; i++) {
 		open_it(i);
@@ -413,7 +413,7 @@ net_filter(uint32_t filter)
 	over = false;
 	CHECK(hvk_netvsc_set_filter(&nv, filter, now_ms()) == HVK_OK);
 	pull();
-	CHECK(net_wait(&over, 10000));
+	CHECK(net_wait(&over, 60000));
 	CHECK(nv.request.answered && nv.request.status == 0);
 }
 
@@ -431,7 +431,7 @@ net_rss(unsigned channels)
 	over = false;
 	CHECK(hvk_netvsc_set_rss(&nv, &rss, now_ms()) == HVK_OK);
 	pull();
-	CHECK(net_wait(&over, 10000));
+	CHECK(net_wait(&over, 60000));
 	CHECK(nv.request.answered && nv.request.status == 0);
 }
 
@@ -694,6 +694,7 @@ probe(void)
 {
 	const char *ip = getenv("FAKENET_PEER");
 	unsigned i, n = number("FAKENET_COUNT", 200), right = 0, large = 0;
+	unsigned tries = number("FAKENET_TRIES", 600);
 	static uint8_t f[BYTES + 100];
 	struct hvk_net_meta m;
 	uint32_t len;
@@ -707,7 +708,7 @@ probe(void)
 	memset(&m, 0, sizeof(m));
 	m.has = tag >= 0 ? HVK_NET_VLAN : 0;
 	m.vlan = (uint16_t)tag;
-	for (i = 0; i < 50 && !known; i++) {
+	for (i = 0; i < tries && !known; i++) {
 		memset(f, 0, 60);
 		memset(f, 255, 6);
 		memcpy(f + 6, nv.mac, 6);
@@ -725,7 +726,7 @@ probe(void)
 		len = i * 37 % (nv.mtu - 28) + 1;
 		memset(got, 0, sizeof(got));
 		net_send(&chan[0], &m, f, make(f, 17, len));
-		right += back(len, 1000);
+		right += back(len, 60000);
 	}
 	/* TCP that the host cuts, if this guest may ask for it. */
 	for (i = 0; i < n / 10 && known && (nv.offloads & HVK_OFF_LSO4) != 0;
@@ -735,7 +736,7 @@ probe(void)
 		memset(got, 0, sizeof(got));
 		len = BYTES - i * 1001 % 50000;
 		net_send(&chan[0], &m, f, make(f, 6, len));
-		large += back(len, 2000);
+		large += back(len, 60000);
 	}
 	printf("fakenet: %u of %u datagrams, %u of %u large sends, %u wrong, "
 	    "largest %u\n", right, n, large, n / 10, wrong, largest);

@@ -73,7 +73,7 @@ works(void)
 	memcpy(f + 28, "\12\0\2\17", 4);
 	memcpy(f + 38, "\12\0\2\2", 4);
 	replied = false;
-	for (i = 0; i < 10 && !replied; i++) {
+	for (i = 0; i < 120 && !replied; i++) {
 		net_send(&chan[0], &m, f, 42);
 		(void)net_wait(&replied, 500);
 	}
@@ -93,7 +93,7 @@ rndis(uint32_t type, uint32_t section, uint32_t len, uint64_t txid)
 	watched = txid;
 	seen = false;
 	raw_inband(&chan[0], txid, &m, sizeof(m));
-	CHECK(net_wait(&seen, 5000));
+	CHECK(net_wait(&seen, 60000));
 	return (seen_status);
 }
 
@@ -109,7 +109,7 @@ direct(uint32_t type, uint64_t gpa, uint32_t len, uint64_t txid)
 	watched = txid;
 	seen = false;
 	raw_pages(&chan[0], txid, &m, gpa, len);
-	CHECK(net_wait(&seen, 5000));
+	CHECK(net_wait(&seen, 60000));
 	return (seen_status);
 }
 
@@ -348,12 +348,12 @@ channels(void)
 	watched = 0x7600000000000000ull;
 	seen = false;
 	raw_inband(&chan[0], watched, &m, sizeof(m));
-	CHECK(net_wait(&seen, 5000));
+	CHECK(net_wait(&seen, 60000));
 	CHECK(seen_status != HVK_NVSP_STATUS_OK);
 	m.subchannel.count = 0xffffffffu;
 	seen = false;
 	raw_inband(&chan[0], watched, &m, sizeof(m));
-	CHECK(net_wait(&seen, 5000));
+	CHECK(net_wait(&seen, 60000));
 	CHECK(seen_status != HVK_NVSP_STATUS_OK);
 	works();
 }
@@ -391,13 +391,13 @@ teardown(void)
 	begin(1);
 	m[2] = chan[0].relid;
 	CHECK(post(conn, m, 16) == 0);
-	CHECK(receive(12, m, 5000));
+	CHECK(receive(12, m, 60000));
 	m[0] = 11;
 	m[1] = 0;
 	m[2] = chan[0].relid;
 	m[3] = 0x2001;
 	CHECK(post(conn, m, 16) == 0);
-	CHECK(receive(12, m, 5000));
+	CHECK(receive(12, m, 60000));
 	/* Nothing may be written there from now on. */
 	memset(mem + RECV_AT * PAGE, 0xa5, RECV_PAGES * PAGE);
 	for (i = 0; i < 50; i++) {

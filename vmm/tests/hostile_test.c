@@ -42,6 +42,7 @@ start(const char *scenario)
 	make_file("a.img", 1 << 20);
 	make_file("b.img", 1 << 20);
 	setenv("FAKEKLD", scenario, 1);
+	(void)unlink("host.out");
 	pid = fork();
 	ATF_REQUIRE(pid >= 0);
 	if (pid == 0) {
@@ -69,14 +70,29 @@ show(void)
 		fclose(f);
 }
 
-/* The host's exit status; a signal, or 30 seconds, fail the test. */
+/* Until the host has said that its guest is up. */
+static void
+wait_up(void)
+{
+	struct timespec ts = { 0, 20000000 };
+	int i;
+
+	for (i = 0; i < 3000 && system("grep -qs 'the guest is up' host.out") !=
+	    0; i++)
+		nanosleep(&ts, NULL);
+	if (i == 3000)
+		show();
+	ATF_REQUIRE_MSG(i < 3000, "the guest does not come up");
+}
+
+/* The host's exit status; a signal, or two minutes, fail the test. */
 static int
 finish(pid_t pid)
 {
 	struct timespec ts = { 0, 10000000 };
 	int status, i;
 
-	for (i = 0; i < 3000; i++) {
+	for (i = 0; i < 12000; i++) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			goto out;
 		nanosleep(&ts, NULL);
@@ -127,10 +143,9 @@ ATF_TC_HEAD(hang, tc)
 }
 ATF_TC_BODY(hang, tc)
 {
-	struct timespec ts = { 1, 0 };
 	pid_t pid = start("hang");
 
-	nanosleep(&ts, NULL);
+	wait_up();
 	ATF_REQUIRE_EQ(access("vm/hvk.sock", F_OK), 0);
 	kill(pid, SIGTERM);
 	ATF_CHECK_EQ(finish(pid), 1);
@@ -144,11 +159,10 @@ ATF_TC_HEAD(stale, tc)
 }
 ATF_TC_BODY(stale, tc)
 {
-	struct timespec ts = { 1, 0 };
 	pid_t pid = start("hang");
 	int status;
 
-	nanosleep(&ts, NULL);
+	wait_up();
 	status = system(HVK " run --dir vm --modules modules 2>&1 | "
 	    "grep -q 'already runs'");
 	ATF_CHECK_EQ(status, 0);

@@ -26,12 +26,12 @@
 #define	TEST(name, descr)						\
 	ATF_TC(name);							\
 	ATF_TC_HEAD(name, tc) { atf_tc_set_md_var(tc, "descr", descr);	\
-	    atf_tc_set_md_var(tc, "timeout", "120"); }			\
+	    atf_tc_set_md_var(tc, "timeout", "300"); }			\
 	ATF_TC_BODY(name, tc)
 #define	FEATURE_TEST(name, descr, feature)				\
 	ATF_TC(name);							\
 	ATF_TC_HEAD(name, tc) { atf_tc_set_md_var(tc, "descr", descr);	\
-	    atf_tc_set_md_var(tc, "timeout", "120");			\
+	    atf_tc_set_md_var(tc, "timeout", "300");			\
 	    atf_tc_set_md_var(tc, "X-engine", "bare");			\
 	    atf_tc_set_md_var(tc, "X-feature", feature); }		\
 	ATF_TC_BODY(name, tc)
@@ -79,21 +79,22 @@ hvk_run(const char *args)
 {
 	char cmd[2048];
 
-	snprintf(cmd, sizeof(cmd), "timeout 60 %s run --dir $PWD/vm %s "
+	snprintf(cmd, sizeof(cmd), "timeout 200 %s run --dir $PWD/vm %s "
 	    ">out.txt 2>err.txt </dev/null; s=$?; cat out.txt err.txt "
 	    ">all.txt; exit $s", HVK, args);
 	return (shell(cmd));
 }
 
-/* It is asked to stop once it, or the guest, has said `text` (60 s at most). */
+/* It is asked to stop once it, or the guest, has said `text` (two minutes at most). */
 static int
 hvk_run_until(const char *args, const char *text)
 {
 	char cmd[2048];
 
-	snprintf(cmd, sizeof(cmd), "%s run --dir $PWD/vm %s >out.txt "
-	    "2>err.txt </dev/null & p=$!; n=0; until grep -q '%s' out.txt "
-	    "err.txt || [ $n = 600 ]; do sleep 0.1; n=$((n + 1)); done; "
+	snprintf(cmd, sizeof(cmd), "rm -f out.txt err.txt; %s run --dir $PWD/vm "
+	    "%s >out.txt 2>err.txt </dev/null & p=$!; n=0; "
+	    "until grep -qs '%s' out.txt err.txt || [ $n = 1200 ]; do "
+	    "sleep 0.1; n=$((n + 1)); done; "
 	    "kill -TERM $p; wait $p; s=$?; cat out.txt err.txt >all.txt; "
 	    "exit $s", HVK, args, text);
 	return (shell(cmd));
@@ -207,7 +208,7 @@ hvk_ctl_while(const char *word, const char *more, const char *commands)
 	    " run --dir $PWD/vm --kernel " GUEST
 	    " --cmdline %s --memory 64M --cpus 2 -o kvm.synic=user %s "
 	    "-o reboot=no >out.txt 2>err.txt </dev/null & p=$!; n=0; "
-	    "until grep -q ready out.txt || [ $n = 600 ]; do sleep 0.1; "
+	    "until grep -qs ready out.txt || [ $n = 1200 ]; do sleep 0.1; "
 	    "n=$((n + 1)); done; hvk() { " HVK " ctl --dir $PWD/vm \"$@\"; }; "
 	    "{ %s; } >ctl.txt 2>&1; wait $p; s=$?; cat out.txt err.txt ctl.txt "
 	    ">all.txt; exit $s", word, more, commands);
@@ -288,7 +289,10 @@ TEST(stop, "a guest that does not listen is stopped")
 TEST(console, "the serial port takes input that is no terminal's")
 {
 	need_kvm();
-	ATF_CHECK_EQ(0, system("(sleep 1; echo 'typed in.') | timeout 60 " HVK
+	/* A guest that is not ready throws away what came before. */
+	ATF_CHECK_EQ(0, system("{ n=0; until grep -qs ready out.txt || "
+	    "[ $n = 1200 ]; do sleep 0.1; n=$((n + 1)); done; "
+	    "echo 'typed in.'; } | timeout 200 " HVK
 	    " run --dir $PWD/vm --kernel " GUEST " --cmdline echo --memory "
 	    "64M --cpus 1 -o kvm.synic=user >out.txt"));
 	slurp("out.txt");
@@ -298,7 +302,7 @@ TEST(console, "the serial port takes input that is no terminal's")
 	ATF_CHECK(said("ready\ntyped in.\ndone\n"));
 }
 
-/* Read from the terminal until `text` came, or 20 s are over. */
+/* Read from the terminal until `text` came, or a minute is over. */
 static bool
 wait_for(int fd, size_t *len, const char *text)
 {
@@ -306,7 +310,7 @@ wait_for(int fd, size_t *len, const char *text)
 	ssize_t n;
 	int i;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 600; i++) {
 		out[*len] = '\0';
 		if (said(text))
 			return (true);

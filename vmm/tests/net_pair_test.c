@@ -80,6 +80,7 @@ ATF_TC_BODY(elsewhere, tc)
 
 	setenv("FAKENET_VLAN", "78", 1);
 	setenv("FAKENET_COUNT", "10", 1);
+	setenv("FAKENET_TRIES", "20", 1);
 	joined("pair:c.sock,vlan=77", "pair:c.sock", NO_RSC,
 	    "0 of 10 datagrams, 0 of 1 large sends, 0 wrong");
 }

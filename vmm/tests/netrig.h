@@ -119,7 +119,7 @@ net_wait_for(const char *dir, const char *text)
 	struct timespec ts = { 0, 20000000 };
 	int i;
 
-	for (i = 0; i < 1000 && !net_printed(dir, text); i++)
+	for (i = 0; i < 6000 && !net_printed(dir, text); i++)
 		nanosleep(&ts, NULL);
 	ATF_REQUIRE_MSG(net_printed(dir, text), "%s never said '%s'", dir,
 	    text);
