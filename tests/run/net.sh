@@ -52,7 +52,9 @@ net_frames() {
 network() {
 	step "the network: namespace, tap, hn(4), hv_netvsc.ko, VMBus, host, tap, namespace"
 	net_clean
-	if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ] || ! ip netns add $net_a 2>/dev/null; then
+	if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ] ||
+	    ! ip netns add $net_a 2>/dev/null || ! in_a true 2>/dev/null; then
+		net_clean
 		say "left out: it needs root, /dev/net/tun and network namespaces"
 		return
 	fi
