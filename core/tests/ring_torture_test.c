@@ -144,7 +144,7 @@ ATF_TC_HEAD(torture, tc)
 	atf_tc_set_md_var(tc, "descr", "two threads that sleep on the ring's "
 	    "signals lose no wake-up and no byte");
 	atf_tc_set_md_var(tc, "X-feature", "core.signal");
-	atf_tc_set_md_var(tc, "timeout", "60");
+	atf_tc_set_md_var(tc, "timeout", "300");
 }
 ATF_TC_BODY(torture, tc)
 {

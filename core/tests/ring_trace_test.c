@@ -254,7 +254,7 @@ ATF_TC_HEAD(model, tc)
 	atf_tc_set_md_var(tc, "descr", "each operation takes its steps in the "
 	    "ways of the SPIN model, and in all of them");
 	atf_tc_set_md_var(tc, "X-feature", "core.signal");
-	atf_tc_set_md_var(tc, "timeout", "120");
+	atf_tc_set_md_var(tc, "timeout", "300");
 }
 ATF_TC_BODY(model, tc)
 {

@@ -8,7 +8,7 @@ atf_test_case fences
 fences_head() {
 	atf_set descr "SPIN finds no lost wake-up, and finds one without any of the four fences"
 	atf_set X-feature core.signal
-	atf_set timeout 300
+	atf_set timeout 900
 }
 fences_body() {
 	command -v spin > /dev/null || atf_skip "spin is not installed"

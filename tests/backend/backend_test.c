@@ -152,7 +152,7 @@ ATF_TC(name);								\
 ATF_TC_HEAD(name, tc)							\
 {									\
 	atf_tc_set_md_var(tc, "descr", text);				\
-	atf_tc_set_md_var(tc, "timeout", "60");				\
+	atf_tc_set_md_var(tc, "timeout", "300");				\
 }									\
 ATF_TC_BODY(name, tc)
 

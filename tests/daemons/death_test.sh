@@ -25,7 +25,7 @@ ufs_start() {
 }
 ufs_stop() { kill $ufs; wait $ufs || atf_fail "ufstest: $(cat ufs/log)"; }
 suspended_is() {
-	[ "$(timeout 30 "$KLDRUN" --dir ufs sysctl hw.ufstest.suspended)" = \
+	[ "$(timeout 60 "$KLDRUN" --dir ufs sysctl hw.ufstest.suspended)" = \
 	    "hw.ufstest.suspended: $1" ]
 }
 vss_start() {
@@ -48,7 +48,7 @@ application_body() {
 	atf_check -o ignore "$HVK" ctl --dir vm backup freeze
 	suspended_is 10 || atf_fail "not frozen"
 	atf_check -o ignore "$HVK" ctl --dir vm backup thaw
-	suspended_is 0 || atf_fail "still frozen"
+	wait_for 20 "the thaw" suspended_is 0 || atf_fail "still frozen"
 	atf_check -o inline:'ready\ncheck\nfreeze\nthaw\n' cat app.log
 	# ZFS was synced, by argv; the others were named.
 	atf_check -o inline:'zpool <sync>\n' cat root/argv
@@ -61,7 +61,7 @@ application_body() {
 	app=$!
 	wait_for 10 "the application" grep -q ready app2.log || atf_fail app
 	atf_check -s exit:1 -e not-empty "$HVK" ctl --dir vm backup freeze
-	suspended_is 0 || atf_fail "frozen against the application's will"
+	wait_for 20 "the thaw" suspended_is 0 || atf_fail "frozen against the application's will"
 	kill $app
 	wait $app || true
 	# Without one it goes on as before.

@@ -30,6 +30,7 @@ vss_ready() {
 	}
 }
 ctl_ok() { ctl "$@" >/dev/null 2>&1; }
+# A thaw is the end of a process, which its kernel sees a moment later.
 suspended() { guest_sysctl "$1" hw.ufstest.suspended | sed 's/.*[:=] *//'; }
 suspended_is() { [ "$(suspended "$1")" = "$2" ]; }
 host_frozen_is() { [ "$(ctl "$1" --json backup | jq -r .backup.state)" = "$2" ]; }
@@ -49,7 +50,7 @@ steps_body() {
 	ms=$(now_ms)
 	atf_check -o ignore "$HVK" ctl --dir vm backup thaw
 	thawed_ms=$(($(now_ms) - ms))
-	suspended_is vm 0 || atf_fail "not thawed: $(suspended vm)"
+	wait_for 20 "the thaw" suspended_is vm 0 || atf_fail "not thawed: $(suspended vm)"
 	atf_check -s exit:1 -e match:'not frozen' "$HVK" ctl --dir vm backup thaw
 	vm_stop vm
 	echo "figure: stor.backup frozen in $frozen_ms ms, thawed in $thawed_ms ms"
@@ -73,10 +74,10 @@ disks_body() {
 	atf_check -o inline:"67108864\n" jq .bytes backup.json
 	copy=$(jq -r '.disks[0].copy' backup.json)
 	atf_check test "$(file_size "$copy")" -eq 67108864
-	suspended_is vm 0 || atf_fail "still frozen"
+	wait_for 20 "the thaw" suspended_is vm 0 || atf_fail "still frozen"
 	# The same again does not overwrite it, and leaves nothing frozen.
 	atf_check -s exit:1 -e match:'File exists' "$HVK" ctl --dir vm backup "$PWD/saved"
-	suspended_is vm 0 || atf_fail "still frozen after a failure"
+	wait_for 20 "the thaw" suspended_is vm 0 || atf_fail "still frozen after a failure"
 	atf_check test -f "$copy"
 	vm_stop vm
 	echo "figure: stor.backup 64 MiB saved under writes"
@@ -87,7 +88,7 @@ hold_body() {
 	make_disk disk.img 4
 	backup_start vm
 	vss_ready vm
-	atf_check -o ignore "$HVK" ctl --dir vm backup freeze hold=2
+	atf_check -o ignore "$HVK" ctl --dir vm backup freeze hold=5
 	suspended_is vm 6 || atf_fail "not frozen"
 	wait_for 15 "the thaw" suspended_is vm 0 || atf_fail "still frozen"
 	wait_for 5 "the host" host_frozen_is vm running || atf_fail "the host thinks it is frozen"

@@ -11,7 +11,7 @@ for fault in $faults; do
 	atf_test_case "$fault"
 	eval "${fault}_head() {
 		atf_set descr 'answers: $fault; every request ends, the disk recovers'
-		atf_set timeout 280
+		atf_set timeout 900
 		atf_set X-feature stor.timeout
 	}
 	${fault}_body() { inject $fault; }"
@@ -116,7 +116,7 @@ too_small_body() {
 atf_test_case shrinks
 shrinks_head() {
 	atf_set descr "a file that shrinks while open: errors beyond its end, no crash"
-	atf_set timeout 120
+	atf_set timeout 900
 }
 shrinks_body() {
 	make_disk disk.img 16

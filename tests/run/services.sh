@@ -22,6 +22,7 @@ svc_suspended() {
 	timeout 30 "$KLDRUN" --dir "$svc/ufs" sysctl hw.ufstest.suspended |
 	    sed 's/.*: //'
 }
+svc_thawed() { [ "$(svc_suspended)" = 0 ]; }
 
 services() {
 	step "integration services: hvk ctl, host, VMBus, hv_utils.ko, its devices, the daemons"
@@ -121,7 +122,7 @@ svc_backup() {
 	ctl "$svc" backup freeze >/dev/null || fail "freeze"
 	frozen=$(svc_suspended)
 	ctl "$svc" backup thaw >/dev/null || fail "thaw"
-	[ "$frozen" = 10 ] && [ "$(svc_suspended)" = 0 ] ||
+	[ "$frozen" = 10 ] && wait_for 20 "the thaw" svc_thawed ||
 	    fail "frozen $frozen, thawed $(svc_suspended)"
 	sed -n 's/^hv_vss_daemon: /   /p' "$svc/vss.log"
 	ctl "$svc" backup freeze >/dev/null || fail "freeze"
