@@ -190,6 +190,34 @@ vmm_bus_rescind(struct vmm_bus *bus, const char *name, char *err,
 }
 
 int
+vmm_bus_rescind_channel(struct vmm_bus *bus, const char *name, int64_t index,
+    char *err, size_t errlen)
+{
+	struct vmm_channel *ch = NULL;
+	struct vmm_device *dev;
+	int error = 0;
+
+	pthread_mutex_lock(&bus->lock);
+	dev = bus_device_find(bus, name);
+	if (dev != NULL && index > 0 && index <= BUS_SUBCHANNELS)
+		ch = channel_find(dev, (uint16_t)index);
+	if (dev == NULL)
+		error = vmm_fail(err, errlen, -ENOENT, "no device '%.32s'; "
+		    "`hvk ctl info` lists them", name);
+	else if (ch == NULL)
+		error = vmm_fail(err, errlen, -ENOENT, "%s has no sub-channel "
+		    "%lld; `hvk ctl channels` lists them", name,
+		    (long long)index);
+	else {
+		channel_rescind(ch);
+		bus_deliver(bus);
+		bus_kick(bus);
+	}
+	pthread_mutex_unlock(&bus->lock);
+	return (error);
+}
+
+int
 vmm_bus_reoffer(struct vmm_bus *bus, const char *name, json_t *out,
     char *err, size_t errlen)
 {

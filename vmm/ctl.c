@@ -44,12 +44,13 @@ ctl_help(void)
 	    "  nic add SPEC               plug in slirp|tap[:IF]|pair:SOCKET"
 	    "[,name=netN][,mac=...]...\n"
 	    "  nic remove NAME            pull it out\n"
-	    "  nic link NAME up|down [SPEED]\n"
+	    "  nic link NAME up|down [SPEED], nic link NAME flap [HZ]\n"
 	    "  nic vlan NAME none|ID|trunk:LIST[/NATIVE]\n"
 	    "  nic mac NAME MAC, nic offload NAME LIST   the guest sees it "
 	    "replugged\n"
 	    "  nic capture NAME FILE|off [frames|vmbus|both]   a pcapng file\n"
-	    "  rescind DEVICE             take the device away\n"
+	    "  rescind DEVICE [CHANNEL]   take the device away, or a "
+	    "sub-channel\n"
 	    "  offer DEVICE               bring it back\n"
 	    "  inject TARGET FAULT [count=N] [ms=N]   break N answers (0: all)\n"
 	    "  inject off                 stop breaking things\n"
@@ -208,6 +209,7 @@ make_request(json_t *req, int argc, char **argv)
 {
 	static const char *const plain[] = { "info", "channels", "stat",
 	    "nmi", "reset" };
+	uint64_t n;
 	size_t i;
 
 	json_object_set_new(req, "cmd", json_string(argv[0]));
@@ -223,9 +225,14 @@ make_request(json_t *req, int argc, char **argv)
 	if (strcmp(argv[0], "trace") == 0)
 		return (request_trace(req, argc, argv));
 	if (strcmp(argv[0], "rescind") == 0 || strcmp(argv[0], "offer") == 0) {
-		if (argc != 2)
-			return (ctl_usage("rescind DEVICE, offer DEVICE"));
+		if (argc != 2 && (argc != 3 || argv[0][0] != 'r' ||
+		    vmm_parse_size(argv[2], &n) != 0))
+			return (ctl_usage("rescind DEVICE [CHANNEL], "
+			    "offer DEVICE"));
 		json_object_set_new(req, "device", json_string(argv[1]));
+		if (argc == 3)
+			json_object_set_new(req, "channel",
+			    json_integer((json_int_t)n));
 		return (0);
 	}
 	vmm_log("no command '%s'; `hvk ctl --help` lists them", argv[0]);

@@ -40,17 +40,22 @@ request_add(json_t *req, const char *spec)
 static int
 request_link(json_t *req, int argc, char **argv)
 {
-	uint64_t speed;
+	bool flap = argc >= 4 && strcmp(argv[3], "flap") == 0;
+	uint64_t n = 1000;
 
-	if (argc < 4 || argc > 5 || (strcmp(argv[3], "up") != 0 &&
+	if (argc < 4 || argc > 5 || (!flap && strcmp(argv[3], "up") != 0 &&
 	    strcmp(argv[3], "down") != 0) || (argc == 5 &&
-	    vmm_parse_size(argv[4], &speed) != 0))
-		return (ctl_usage("nic link NAME up|down [BITS A SECOND]"));
+	    vmm_parse_size(argv[4], &n) != 0))
+		return (ctl_usage("nic link NAME up|down [BITS A SECOND], "
+		    "nic link NAME flap [TIMES A SECOND]"));
+	if (flap) {
+		json_object_set_new(req, "flap", json_integer((json_int_t)n));
+		return (0);
+	}
 	json_object_set_new(req, "up", json_boolean(strcmp(argv[3],
 	    "up") == 0));
 	if (argc == 5)
-		json_object_set_new(req, "speed",
-		    json_integer((json_int_t)speed));
+		json_object_set_new(req, "speed", json_integer((json_int_t)n));
 	return (0);
 }
 

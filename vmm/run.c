@@ -194,6 +194,18 @@ ctl_inject(struct run *r, const json_t *in, char *err, size_t errlen)
 	    errlen));
 }
 
+static int
+ctl_rescind(struct run *r, const json_t *in, char *err, size_t errlen)
+{
+	const json_t *channel = json_object_get(in, "channel");
+
+	if (channel == NULL)
+		return (vmm_bus_rescind(r->bus, text(in, "device", ""), err,
+		    errlen));
+	return (vmm_bus_rescind_channel(r->bus, text(in, "device", ""),
+	    (int64_t)json_integer_value(channel), err, errlen));
+}
+
 /* The guest in good order if it can, the engine if it cannot. */
 static int
 ctl_shutdown(struct run *r, const json_t *in, json_t *out, char *err,
@@ -228,8 +240,7 @@ ctl_handler(void *arg, const char *cmd, const json_t *in, json_t *out,
 		return (0);
 	}
 	if (strcmp(cmd, "rescind") == 0)
-		return (vmm_bus_rescind(r->bus, text(in, "device", ""), err,
-		    errlen));
+		return (ctl_rescind(r, in, err, errlen));
 	if (strcmp(cmd, "offer") == 0)
 		return (vmm_bus_reoffer(r->bus, text(in, "device", ""), out,
 		    err, errlen));

@@ -305,21 +305,23 @@ int
 hvk_netvsp_link(struct hvk_netvsp *v, bool up, uint64_t speed)
 {
 	struct hvk_netvsp_out *out;
-	bool link = v->link != up, fast = v->speed != speed;
 
-	v->link = up;
-	v->speed = speed;
-	if (netvsp_phase(v) != HVK_NETVSP_READY)
+	if (netvsp_phase(v) != HVK_NETVSP_READY) {
+		v->link = up;
+		v->speed = speed;
 		return (HVK_STATE);
-	if (link) {
+	}
+	/* Only what the guest will hear of is the state. */
+	if (v->link != up) {
 		out = again(v, HVK_RNDIS_STATUS_MEDIA_UP,
 		    HVK_RNDIS_STATUS_MEDIA_DOWN);
 		if (out == NULL)
 			return (HVK_AGAIN);
 		indicate(out, up ? HVK_RNDIS_STATUS_MEDIA_UP :
 		    HVK_RNDIS_STATUS_MEDIA_DOWN, 0, 0);
+		v->link = up;
 	}
-	if (fast && (v->caps & HVK_NVSP_CAP_TEAMING) != 0) {
+	if (v->speed != speed && (v->caps & HVK_NVSP_CAP_TEAMING) != 0) {
 		out = again(v, HVK_RNDIS_STATUS_LINK_SPEED,
 		    HVK_RNDIS_STATUS_LINK_SPEED);
 		if (out == NULL)
@@ -327,6 +329,7 @@ hvk_netvsp_link(struct hvk_netvsp *v, bool up, uint64_t speed)
 		indicate(out, HVK_RNDIS_STATUS_LINK_SPEED,
 		    (uint32_t)(speed / 100), 4);
 	}
+	v->speed = speed;
 	return (HVK_OK);
 }
 

@@ -787,6 +787,72 @@ ATF_TC_BODY(notices, tc)
 	ATF_REQUIRE_EQ(HVK_NETVSP_OUT, i);
 }
 
+/* All that may wait waits. */
+static void
+crowd(uint32_t left)
+{
+
+	while (hvk_netvsp_peek(&v) != NULL)
+		hvk_netvsp_pop(&v);
+	for (; left < HVK_NETVSP_OUT; left++)
+		ATF_REQUIRE_EQ(HVK_OK, hvk_netvsp_vf(&v, true, left));
+}
+
+static uint32_t
+media(void)
+{
+	uint32_t word;
+
+	ATF_REQUIRE_EQ(HVK_RNDIS_STATUS_OK, ask(HVK_RNDIS_QUERY,
+	    HVK_OID_MEDIA_CONNECT, NULL, 0));
+	ATF_REQUIRE_EQ(sizeof(word), info_len);
+	memcpy(&word, info, sizeof(word));
+	return (word);
+}
+
+ATF_TC(link_again);
+ATF_TC_HEAD(link_again, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a change of the link for which there "
+	    "is no room is none yet, and is told when it is said again");
+}
+ATF_TC_BODY(link_again, tc)
+{
+	const uint32_t *r;
+	uint64_t speed;
+
+	up(HVK_NVSP_VERSION_61, HVK_NETVSP_READY);
+	v.caps |= HVK_NVSP_CAP_SRIOV | HVK_NVSP_CAP_TEAMING;
+	speed = v.speed;
+	ATF_REQUIRE(v.link);
+
+	crowd(0);
+	ATF_REQUIRE_EQ(HVK_AGAIN, hvk_netvsp_link(&v, false, speed));
+	ATF_REQUIRE(v.link);
+	crowd(HVK_NETVSP_OUT);
+	ATF_REQUIRE_EQ(HVK_MEDIA_CONNECTED, media());
+	ATF_REQUIRE_EQ(HVK_OK, hvk_netvsp_link(&v, false, speed));
+	r = reply(HVK_RNDIS_INDICATE);
+	ATF_REQUIRE_EQ(HVK_RNDIS_STATUS_MEDIA_DOWN, r[2]);
+	ATF_REQUIRE_EQ(HVK_MEDIA_DISCONNECTED, media());
+	/* Said again: nothing more. */
+	ATF_REQUIRE_EQ(HVK_OK, hvk_netvsp_link(&v, false, speed));
+	ATF_REQUIRE(hvk_netvsp_peek(&v) == NULL);
+
+	/* Room for the link, none for the speed. */
+	crowd(1);
+	ATF_REQUIRE_EQ(HVK_AGAIN, hvk_netvsp_link(&v, true, 2 * speed));
+	ATF_REQUIRE(v.link);
+	ATF_REQUIRE_EQ(speed, v.speed);
+	crowd(HVK_NETVSP_OUT);
+	ATF_REQUIRE_EQ(HVK_OK, hvk_netvsp_link(&v, true, 2 * speed));
+	r = reply(HVK_RNDIS_INDICATE);
+	ATF_REQUIRE_EQ(HVK_RNDIS_STATUS_LINK_SPEED, r[2]);
+	ATF_REQUIRE_EQ(2 * speed / 100, r[5]);
+	ATF_REQUIRE_EQ(2 * speed, v.speed);
+	ATF_REQUIRE(hvk_netvsp_peek(&v) == NULL);
+}
+
 ATF_TC(queue);
 ATF_TC_HEAD(queue, tc)
 {
@@ -905,6 +971,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, sets_hostile);
 	ATF_TP_ADD_TC(tp, control_hostile);
 	ATF_TP_ADD_TC(tp, notices);
+	ATF_TP_ADD_TC(tp, link_again);
 	ATF_TP_ADD_TC(tp, queue);
 	return (atf_no_error());
 }

@@ -161,6 +161,7 @@ net_nic_configure(struct net_nic *nic, const json_t *in, char *err,
 	nic->channels = (uint32_t)queues;
 	nic->speed = number(in, "speed", SPEED);
 	nic->link = !json_is_false(json_object_get(in, "link"));
+	nic->flap_hz = 0;
 	nic->vlan = v;
 	memcpy(nic->mac, m, sizeof(m));
 	snprintf(nic->offload, sizeof(nic->offload), "%s", offload);

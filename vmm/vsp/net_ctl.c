@@ -13,6 +13,8 @@
 
 #include "net_int.h"
 
+#define	FLAP_MAX	10000	/* changes of a link a second */
+
 struct vmm_nets {
 	pthread_mutex_t	lock;
 	struct vmm_bus	*bus;
@@ -188,13 +190,20 @@ ctl_link(struct net_nic *nic, const json_t *in, char *err, size_t errlen)
 {
 	const json_t *up = json_object_get(in, "up");
 	const json_t *speed = json_object_get(in, "speed");
+	json_int_t hz = json_integer_value(json_object_get(in, "flap"));
 
-	if (!json_is_boolean(up) || (speed != NULL &&
+	if (hz < 0 || hz > FLAP_MAX)
+		return (vmm_fail(err, errlen, -ERANGE, "give 1 to %d changes "
+		    "of the link a second", FLAP_MAX));
+	if ((!json_is_boolean(up) && hz == 0) || (speed != NULL &&
 	    json_integer_value(speed) <= 0))
 		return (vmm_fail(err, errlen, -EINVAL, "say up or down, and a "
-		    "speed in bits a second"));
+		    "speed in bits a second, or flap"));
 	pthread_rwlock_wrlock(&nic->state);
-	nic->link = json_is_true(up);
+	if (hz == 0)
+		nic->link = json_is_true(up);
+	nic->flap_at = vmm_now_ns();
+	nic->flap_hz = (uint32_t)hz;
 	if (speed != NULL)
 		nic->speed = (uint64_t)json_integer_value(speed);
 	pthread_rwlock_unlock(&nic->state);

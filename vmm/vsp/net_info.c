@@ -111,8 +111,8 @@ summary(struct net_nic *nic, json_t *o)
 	set_str(o, "backend", nic->backend != NULL ?
 	    net_backend_kind(nic->backend) : "none");
 	set_mac(o, "mac", nic->mac);
-	set_str(o, "link", nic->carrier ? "up" : nic->link ? "no carrier" :
-	    "down");
+	set_str(o, "link", nic->flap_hz != 0 ? "flapping" : nic->carrier ?
+	    "up" : nic->link ? "no carrier" : "down");
 	set_str(o, "vlan", nic->vlan.text);
 	set_int(o, "mtu", nic->mtu);
 	set_int(o, "channels", nic->channels);
@@ -199,6 +199,7 @@ net_nic_stat(struct net_nic *nic)
 	drops(o, &s);
 	pthread_rwlock_rdlock(&nic->state);
 	backend_counters(nic, o);
+	set_int(o, "link_changes", nic->link_changes);
 	set_int(o, "refused", nic->vsp.refused);
 	set_int(o, "controls", nic->vsp.controls);
 	set_int(o, "controls_bad", nic->vsp.control_bad);

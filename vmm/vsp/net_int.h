@@ -152,12 +152,15 @@ struct net_nic {
 	uint8_t		mac[6];
 	uint64_t	speed;
 	bool		link;		/* by the administrator */
+	_Atomic uint32_t flap_hz;	/* changes a second by itself; 0: none */
 	char		offload[64];
 
 	pthread_rwlock_t state;
 	struct hvk_netvsp vsp;
 	struct net_backend *backend;	/* NULL: being removed */
 	bool		carrier;	/* told to the guest */
+	uint64_t	link_changes;	/* that it was told of */
+	uint64_t	flap_at;	/* when the next one is due */
 	uint32_t	nports;
 	struct net_port	port[NET_QUEUES];
 	struct vmm_pages *recv, *send;

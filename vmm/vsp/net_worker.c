@@ -21,6 +21,7 @@
 #define	LINK_MS		100	/* between looks at the back-end's link */
 #define	RETRY_MS	5	/* what found no room is tried again */
 #define	POLL_MIN_NS	2000u
+#define	FLAP_BURST	64u	/* changes of the link in one pass */
 
 void
 net_worker_wake(struct net_worker *w)
@@ -137,24 +138,61 @@ worker_drain(struct net_worker *w)
 	return (n);
 }
 
+/* state held for writing; false: the guest has to hear other things first. */
+static bool
+tell_link(struct net_nic *nic, bool link)
+{
+	int error = hvk_netvsp_link(&nic->vsp, link, nic->speed);
+
+	if (error == HVK_AGAIN)
+		return (false);
+	nic->link_changes += error == HVK_OK && link != nic->carrier;
+	nic->carrier = link;
+	return (true);
+}
+
+/* A link that changes by itself: each change that is due is told. */
+static void
+worker_flap(struct net_worker *w)
+{
+	struct net_nic *nic = w->nic;
+	uint64_t now = vmm_now_ns(), step;
+	uint32_t hz = nic->flap_hz, i;
+
+	if (hz == 0)
+		return;
+	step = 1000000000u / hz;
+	/* A second that was missed is not made up for. */
+	if (nic->flap_at + 1000000000u < now)
+		nic->flap_at = now;
+	for (i = 0; i < FLAP_BURST && nic->flap_at <= now; i++) {
+		if (!tell_link(nic, !nic->carrier) || !net_control_out(w))
+			return;
+		nic->flap_at += step;
+	}
+}
+
 /* The primary looks after the link and what waits to be told. */
 static bool
 worker_notices(struct net_worker *w)
 {
 	struct net_nic *nic = w->nic;
-	bool link, all = true;
+	bool link, all;
 
 	pthread_rwlock_rdlock(&nic->state);
 	link = nic->link && nic->backend != NULL &&
 	    net_backend_link(nic->backend);
-	all = link == nic->carrier && hvk_netvsp_peek(&nic->vsp) == NULL;
+	all = hvk_netvsp_peek(&nic->vsp) == NULL && (nic->flap_hz != 0 ?
+	    nic->flap_at > vmm_now_ns() : link == nic->carrier &&
+	    nic->speed == nic->vsp.speed);
 	pthread_rwlock_unlock(&nic->state);
 	if (all)
 		return (true);
 	pthread_rwlock_wrlock(&nic->state);
-	if (link != nic->carrier && hvk_netvsp_link(&nic->vsp, link,
-	    nic->speed) != HVK_AGAIN)
-		nic->carrier = link;
+	if (nic->flap_hz != 0)
+		worker_flap(w);
+	else
+		(void)tell_link(nic, link);
 	all = net_control_out(w);
 	pthread_rwlock_unlock(&nic->state);
 	return (all);
@@ -232,7 +270,7 @@ worker_timeout(struct net_worker *w)
 	int ms = w->index == 0 ? LINK_MS : 1000, n;
 	uint32_t i;
 
-	if (w->full != NET_NOBODY)
+	if (w->full != NET_NOBODY || (w->index == 0 && w->nic->flap_hz != 0))
 		return (1);
 	if (w->ndone != 0 && !w->broken)
 		return (RETRY_MS);

@@ -172,6 +172,9 @@ void	vmm_bus_channels(struct vmm_bus *, json_t *into);
 void	vmm_bus_stat(struct vmm_bus *, json_t *into);
 int	vmm_bus_rescind(struct vmm_bus *, const char *name, char *err,
 	    size_t errlen);
+/* One sub-channel; the device may ask for it again. */
+int	vmm_bus_rescind_channel(struct vmm_bus *, const char *name,
+	    int64_t index, char *err, size_t errlen);
 int	vmm_bus_reoffer(struct vmm_bus *, const char *name, json_t *out,
 	    char *err, size_t errlen);
 int	vmm_bus_inject(struct vmm_bus *, const char *target,

@@ -262,8 +262,9 @@ void	hvk_netvsp_pop(struct hvk_netvsp *);
 
 /*
  * Notifications.  HVK_STATE: the guest cannot be told now (a change of the link
- * is remembered); HVK_AGAIN: too many are waiting.  Changes of the link that
- * have not gone out yet become one.
+ * is remembered: it asks when it starts).  HVK_AGAIN: too many are waiting, and
+ * the state is still the old one; say it again when some have gone out.  Changes
+ * of the link that have not gone out yet become one.
  */
 int	hvk_netvsp_link(struct hvk_netvsp *, bool up, uint64_t speed);
 int	hvk_netvsp_network_change(struct hvk_netvsp *);

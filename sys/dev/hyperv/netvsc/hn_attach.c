@@ -63,6 +63,7 @@ hn_fail_task(void *arg, int pending __unused)
 	device_printf(sc->sc_dev, "%s\n", sc->sc_why);
 	if (sc->sc_attached) {
 		if_setdrvflagbits(sc->sc_ifp, 0, IFF_DRV_RUNNING);
+		sc->sc_link = false;
 		if_link_state_change(sc->sc_ifp, LINK_STATE_DOWN);
 	}
 	if (sc->sc_up)
@@ -115,8 +116,8 @@ hn_tick(void *arg)
 		hn_fail(sc, "the host has not finished a send for a long "
 		    "time");
 	hn_nvs_tick(sc);
-	if (sc->sc_renew_at != 0 && now >= sc->sc_renew_at &&
-	    !sc->sc_stopping)
+	if ((sc->sc_want_link || (sc->sc_renew_at != 0 &&
+	    now >= sc->sc_renew_at)) && !sc->sc_stopping)
 		taskqueue_enqueue(sc->sc_tq, &sc->sc_link_task);
 	if (!sc->sc_stopping)
 		callout_reset_sbt(&sc->sc_tick, HN_TICK, 0, hn_tick, sc,

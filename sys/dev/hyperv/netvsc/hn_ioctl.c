@@ -202,12 +202,17 @@ void
 hn_restart_task(void *arg, int pending __unused)
 {
 	struct hn_softc *sc = arg;
+	uint64_t now;
 
+	now = hn_now();
 	sx_xlock(&sc->sc_cfg);
 	if (sc->sc_up && sc->sc_attached && !sc->sc_detaching &&
 	    !sc->sc_failed) {
-		device_printf(sc->sc_dev, "the host took a channel back; "
-		    "starting anew\n");
+		if (now >= sc->sc_restart_said) {
+			sc->sc_restart_said = now + HN_REPORT_MS;
+			device_printf(sc->sc_dev, "the host took a channel "
+			    "back; starting anew\n");
+		}
 		sc->sc_restarts++;
 		(void)hn_again(sc, sc->sc_nv.mtu);
 	}
@@ -243,19 +248,60 @@ hn_lladdr_event(void *arg, struct ifnet *ifp)
  * Link and media.
  */
 
-void
-hn_link_apply(struct hn_softc *sc)
+static bool
+hn_link_read(struct hn_softc *sc, uint64_t *speed)
 {
 	bool link;
-	uint64_t speed;
 
 	mtx_lock(&sc->sc_mtx);
 	link = sc->sc_nv.link && !sc->sc_failed && sc->sc_renew_at == 0;
-	speed = sc->sc_nv.speed;
+	*speed = sc->sc_nv.speed;
 	mtx_unlock(&sc->sc_mtx);
+	return (link);
+}
+
+static void
+hn_link_tell(struct hn_softc *sc, bool link, uint64_t speed)
+{
+	sc->sc_link = link;
 	if_setbaudrate(sc->sc_ifp, speed != 0 ? speed : IF_Gbps(10));
 	if_link_state_change(sc->sc_ifp, link ? LINK_STATE_UP :
 	    LINK_STATE_DOWN);
+}
+
+void
+hn_link_apply(struct hn_softc *sc)
+{
+	uint64_t speed;
+	bool link;
+
+	link = hn_link_read(sc, &speed);
+	hn_link_tell(sc, link, speed);
+}
+
+/*
+ * Each change that the system hears of is a line in the log and work for all
+ * that uses the interface.  A few go through at once; one that never rests is
+ * followed at a walk, and where it stops is where it is seen.
+ */
+static bool
+hn_link_may(struct hn_softc *sc, uint64_t now)
+{
+	uint64_t n;
+
+	n = (now - sc->sc_link_at) / HN_LINK_MS;
+	sc->sc_link_at += n * HN_LINK_MS;
+	sc->sc_link_may = MIN(sc->sc_link_may + n, HN_LINK_BURST);
+	if (sc->sc_link_may > 0) {
+		sc->sc_link_may--;
+		return (true);
+	}
+	if (now >= sc->sc_link_said) {
+		sc->sc_link_said = now + HN_REPORT_MS;
+		device_printf(sc->sc_dev, "the host changes the link without "
+		    "end; it is looked at once a second\n");
+	}
+	return (false);
 }
 
 /*
@@ -266,7 +312,8 @@ void
 hn_link_task(void *arg, int pending __unused)
 {
 	struct hn_softc *sc = arg;
-	uint64_t now;
+	uint64_t now, speed;
+	bool link;
 
 	now = hn_now();
 	sx_xlock(&sc->sc_cfg);
@@ -278,8 +325,17 @@ hn_link_task(void *arg, int pending __unused)
 	} else if (now >= sc->sc_renew_at)
 		sc->sc_renew_at = 0;
 	mtx_unlock(&sc->sc_mtx);
-	if (sc->sc_attached && !sc->sc_detaching)
-		hn_link_apply(sc);
+	if (sc->sc_attached && !sc->sc_detaching) {
+		link = hn_link_read(sc, &speed);
+		if (link == sc->sc_link || hn_link_may(sc, now))
+			hn_link_tell(sc, link, speed);
+		else {
+			/* The tick comes back to it. */
+			mtx_lock(&sc->sc_mtx);
+			sc->sc_want_link = true;
+			mtx_unlock(&sc->sc_mtx);
+		}
+	}
 	sx_xunlock(&sc->sc_cfg);
 }
 

@@ -89,6 +89,8 @@
 #define	HN_STALL_MS	30000		/* the host ends no send: it is dead */
 #define	HN_REPORT_MS	10000		/* between two lines on nonsense */
 #define	HN_RENEW_MS	5000		/* link down for new addresses */
+#define	HN_LINK_BURST	8		/* changes of the link at once, then */
+#define	HN_LINK_MS	1000		/* one in so long */
 
 #define	HN_MTU_MAX	HVK_NETVSC_MTU_MAX
 
@@ -214,6 +216,11 @@ struct hn_softc {
 	bool			 sc_user_key;
 	bool			 sc_user_table;
 	u_int			 sc_if_flags;	/* when last looked at */
+	bool			 sc_link;	/* as the system was told */
+	u_int			 sc_link_may;	/* changes it may be told */
+	uint64_t		 sc_link_at;	/* since when */
+	uint64_t		 sc_link_said;	/* no line on that before */
+	uint64_t		 sc_restart_said; /* nor on a lost channel */
 	uint8_t			 sc_mac[ETHER_ADDR_LEN];
 	struct hn_mem		 sc_recv;
 	struct hn_mem		 sc_send;
