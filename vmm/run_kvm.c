@@ -270,6 +270,7 @@ run_kvm_info(struct run *r, json_t *vm)
 	json_object_set_new(vm, "profile", json_string(r->kvm->conf.gen2 ?
 	    "gen2" : "legacy"));
 	json_object_set_new(vm, "exits", json_integer((json_int_t)exits));
+	json_object_set_new(vm, "kvm", kvm_stats(r->kvm));
 	json_object_set_new(vm, "resets",
 	    json_integer(atomic_load(&r->resets)));
 	json_object_set_new(vm, "tsc_hz",

@@ -7,5 +7,10 @@ $(B)/bin/kvmprobe: tests/kernels/probe.c
 	@mkdir -p $(@D)
 	$(CC) $(HVK_CFLAGS) -o $@ $<
 
-$(B)/tests/kernels/kernels_test: $(B)/bin/kvmprobe $(B)/bin/hvk \
+# Of the guest's image.
+$(B)/kernels/twocpus: tests/kernels/twocpus.c
+	@mkdir -p $(@D)
+	$(CC) $(HVK_CFLAGS) -o $@ $< -lpthread
+
+$(B)/tests/kernels/kernels_test: $(B)/bin/kvmprobe $(B)/kernels/twocpus $(B)/bin/hvk \
 		$(B)/port/freestanding.elf

@@ -55,6 +55,18 @@ host_sum1m() {
 	host_sum first "$2" "$3"
 }
 
+# @host hypercalls before; hypercalls NAME MIN: so many more since then
+host_hypercalls() {
+	_calls=$($HVK ctl --dir "$run/vm" --json info | jq '.vm.kvm.hypercalls // 0')
+	if [ "$1" = before ]; then
+		_calls_before=$_calls
+	elif [ "$2" -gt 0 ] && [ $((_calls - _calls_before)) -ge "$2" ]; then
+		check "$run.$1 ok $((_calls - _calls_before)) by KVM's own count"
+	else
+		check "$run.$1 fail $((_calls - _calls_before)) by KVM's own count, not $2"
+	fi
+}
+
 # @host add FILE LUN, remove LUN, resize LUN SIZE
 host_add() { host_ctl disk add "$PWD/$run/$1,lun=$2"; }
 host_remove() { host_ctl disk remove "$1"; }
@@ -251,6 +263,13 @@ run_quick() {
 	ended quick.power.off
 }
 
+# Two processors: time and what the host recommends.
+run_two() {
+	mkdir -p two
+	guest two boot,bus,time,enlighten 2 --memory 256M
+	ended two.power.off
+}
+
 # One processor, no legacy devices, memory around a gap, an older host; a reset, an NMI,
 # a panic.
 run_up() {
@@ -287,7 +306,7 @@ run_net() {
 	_iperf=$!
 	while :; do nc -l -p 7777 -e cat; done >/dev/null 2>&1 &
 	_cat=$!
-	MORE="queues=2" guest net boot,bus,net 2 --memory 256M \
+	MORE="queues=2" guest net boot,bus,time,enlighten,net 2 --memory 256M \
 	    --nic "${nic%%,*},mac=02:00:00:00:20:01,mtu=9000"
 	ended net.power.off
 	kill $_iperf $_cat 2>/dev/null

@@ -98,7 +98,8 @@ guest_files="/usr/bin/sg_inq /usr/bin/sg_vpd /usr/bin/sg_readcap /usr/bin/sg_syn
 guest_modules="hv_vmbus hv_storvsc sd_mod sr_mod sg hv_netvsc hv_utils hv_balloon
     hyperv_fb hyperv-keyboard hid-hyperv hv_sock pci-hyperv"
 # shellcheck disable=SC2086
-sum="$cloud $(cat "$top"/tests/kernels/guest/* "$top/tests/kernels/image.sh" $guest_files | sha256sum)"
+sum="$cloud $(cat "$top"/tests/kernels/guest/* "$top/tests/kernels/image.sh" "$build/kernels/twocpus" \
+    $guest_files | sha256sum)"
 if changed "$out/guest.stamp" "$sum"; then
 	dir=$out/guest.dir
 	skeleton "$dir"
@@ -112,6 +113,7 @@ if changed "$out/guest.stamp" "$sum"; then
 	mkdir -p "$dir/checks"
 	cp "$top"/tests/kernels/guest/* "$dir/checks/"
 	cp "$top/tests/kernels/guest/init" "$dir/init"
+	add_file "$dir" "$build/kernels/twocpus" bin/twocpus
 	chmod 755 "$dir/init"
 	archive "$dir" "$out/guest.cpio"
 	cp "/boot/vmlinuz-$cloud" "$out/guest.kernel"

@@ -95,6 +95,11 @@ bare_case bare_other "the same guest on QEMU's VMBus server, which nobody here w
 
 linux_case boot "stock Linux knows the hypervisor, its clock and its processors" "" \
     "smp.boot.hypervisor smp.boot.clock smp.boot.cpus up.boot.hypervisor up.boot.clock up.boot.cpus"
+linux_case time "its clock is the reference page, its tick a direct timer, on each processor" "core.time" \
+    "net.time.clock net.time.frequency net.time.timers net.time.direct net.time.monotonic"
+linux_case enlighten "flushes and interrupts by hypercall, no EOI where none is needed" "" \
+    "net.enlighten.flushsaid net.enlighten.ipisaid net.enlighten.pages net.enlighten.flush
+    net.enlighten.ipi net.enlighten.counted net.enlighten.eoi"
 linux_case bus "its bus connects, every device it has a driver for is open" "" \
     "smp.bus.load smp.bus.version smp.bus.open up.bus.version up.bus.open"
 linux_case versions "every version that it speaks; the bus unloaded between them" \

@@ -35,7 +35,10 @@ enlighten(struct kvm_machine *m, struct vmm_enlighten *e)
 	e->stimers = m->conf.stimers;	/* KVM runs them, we only say so */
 	e->apic_msrs = true;
 	e->vp_runtime = true;
-	e->processor_calls = true;
+	/* TLB flush and interrupts by hypercall, which KVM does itself. */
+	e->processor_calls = ioctl(m->sys_fd, KVM_CHECK_EXTENSION,
+	    KVM_CAP_HYPERV_TLBFLUSH) > 0 && ioctl(m->sys_fd,
+	    KVM_CHECK_EXTENSION, KVM_CAP_HYPERV_SEND_IPI) > 0;
 }
 
 static uint32_t

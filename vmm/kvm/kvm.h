@@ -49,6 +49,7 @@ struct kvm_vcpu {
 	_Atomic bool	running;	/* may be kicked; cleared by kick_lock */
 	_Atomic uint32_t requests;
 	_Atomic uint64_t exits;
+	int		stats_fd;	/* -1: KVM counts nothing */
 	/* Accelerator "user": interrupts that end themselves. */
 	_Atomic uint64_t self_eoi[4];
 	timer_t		again;		/* looks once more for a chance */
@@ -174,6 +175,11 @@ extern _Thread_local struct kvm_vcpu *kvm_self;
 void	*kvm_vcpu_main(void *);
 int	kvm_vcpu_entry(struct kvm_vcpu *, const struct boot_cpu *);
 int	kvm_get_msr(struct kvm_vcpu *, uint32_t msr, uint64_t *value);
+
+/* ---- stats.c: KVM's counters, of all processors together */
+void	kvm_stats_open(struct kvm_vcpu *);
+void	kvm_stats_close(struct kvm_vcpu *);
+json_t	*kvm_stats(struct kvm_machine *);
 
 /* ---- jail.c: this thread's system calls, from now on.  0/-errno. */
 int	kvm_jail(void);

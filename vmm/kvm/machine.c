@@ -368,6 +368,7 @@ make_vcpu(struct kvm_machine *m, uint32_t i)
 		v->run = NULL;
 		return (-errno);
 	}
+	kvm_stats_open(v);
 	return (m->accel->vcpu(v));
 }
 
@@ -407,8 +408,10 @@ close_vm(struct kvm_machine *m)
 	struct kvm_vcpu *v;
 	uint32_t i;
 
+	pthread_mutex_lock(&m->vm_lock);
 	for (i = 0; i < VMM_MAXCPU; i++) {
 		v = &m->vcpu[i];
+		kvm_stats_close(v);
 		if (v->run != NULL)
 			munmap(v->run, m->run_size);
 		if (v->fd >= 0)
@@ -418,7 +421,6 @@ close_vm(struct kvm_machine *m)
 		atomic_store(&v->requests, 0);
 		memset((void *)v->self_eoi, 0, sizeof(v->self_eoi));
 	}
-	pthread_mutex_lock(&m->vm_lock);
 	if (m->vm_fd >= 0)
 		close(m->vm_fd);
 	m->vm_fd = -1;
@@ -592,7 +594,7 @@ kvm_create(const struct kvm_config *conf, char *err, size_t errlen)
 		m->vcpu[i].m = m;
 		m->vcpu[i].index = i;
 		pthread_mutex_init(&m->vcpu[i].kick_lock, NULL);
-		m->vcpu[i].fd = -1;
+		m->vcpu[i].fd = m->vcpu[i].stats_fd = -1;
 	}
 	sigaction(KVM_KICK, &sa, NULL);
 	if (open_kvm(m, err, errlen) != 0 || guest_mem_create_gap(&m->mem,
