@@ -177,6 +177,8 @@ handle(struct vmm_bus *bus, const struct hvk_server_event *ev)
 		bus_channel_open(bus, ev);
 		break;
 	case HVK_SERVER_CLOSE:
+		if (bus_linger(bus, ev->cookie))
+			break;
 		bus_channel_close(bus, ev->cookie);
 		hvk_server_close_done(bus->server, ev->channel);
 		break;
@@ -205,11 +207,13 @@ static void
 bus_wait(struct vmm_bus *bus)
 {
 	struct timespec ts;
-	uint64_t at = 0;
+	uint64_t at = bus_linger_deadline(bus), retry;
 
-	if (bus->retry_ms != 0)
-		at = bus->retry_at > vmm_now_ns() ? bus->retry_at :
+	if (bus->retry_ms != 0) {
+		retry = bus->retry_at > vmm_now_ns() ? bus->retry_at :
 		    vmm_deadline((uint32_t)bus->retry_ms);
+		at = at == 0 || retry < at ? retry : at;
+	}
 	if (bus->hold_until != 0 && (at == 0 || bus->hold_until < at))
 		at = bus->hold_until;
 	if (at == 0) {
@@ -259,6 +263,8 @@ bus_main(void *arg)
 		/* A full slot is left alone until EOM, or until it is time. */
 		if (bus->retry_ms == 0 || bus->retry_at <= vmm_now_ns())
 			bus_deliver(bus);
+		if (bus_linger_next(bus))
+			continue;
 		if (hvk_server_event(bus->server, &ev)) {
 			handle(bus, &ev);
 			continue;
@@ -467,6 +473,7 @@ post_message(struct vmm_bus *bus, uint32_t cpu, const struct hvk_hv_call *call)
 		complain(bus);
 	bus_deliver(bus);
 	bus_kick(bus);
+	bus_linger_wait(bus);
 	pthread_mutex_unlock(&bus->lock);
 	switch (error) {
 	case HVK_AGAIN:
@@ -597,6 +604,7 @@ vmm_bus_create(const struct vmm_bus_config *conf, char *err, size_t errlen)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&bus->wake, &attr);
+	pthread_cond_init(&bus->left, &attr);
 	pthread_mutex_init(&bus->timer_lock, NULL);
 	pthread_cond_init(&bus->timer_wake, &attr);
 	pthread_condattr_destroy(&attr);
@@ -685,6 +693,7 @@ vmm_bus_destroy(struct vmm_bus *bus)
 	if (bus->trace != NULL)
 		fclose(bus->trace);
 	pthread_cond_destroy(&bus->wake);
+	pthread_cond_destroy(&bus->left);
 	pthread_mutex_destroy(&bus->lock);
 	pthread_cond_destroy(&bus->timer_wake);
 	pthread_mutex_destroy(&bus->timer_lock);

@@ -38,7 +38,8 @@ struct vmm_channel {
 	struct vmm_device *dev;
 	hvk_channel_id	id;
 	uint16_t	index;
-	bool		rescinded;
+	_Atomic bool	rescinded;	/* written with the bus lock */
+	uint64_t	linger_until;	/* 0: it does not; see bus_linger.c */
 	/* While open; rings belong to the device's worker. */
 	bool		open;
 	struct hvk_ring_rx rx;
@@ -89,6 +90,8 @@ struct vmm_bus {
 	struct vmm_device *devices;
 	struct vmm_channel *channels;
 	bool		connected;
+	uint32_t	lingering;	/* rescinded channels still served */
+	pthread_cond_t	left;		/* one of them is closed */
 	uint64_t	retry_ms;	/* delivery back-off, 0 = none needed */
 	uint64_t	retry_at;	/* when to try again, CLOCK_MONOTONIC */
 	uint64_t	hold_until;	/* fault: messages are delayed */
@@ -158,6 +161,14 @@ void	bus_channel_released(struct vmm_bus *, struct vmm_channel *);
 void	bus_channel_free_all(struct vmm_bus *);
 bool	bus_device_held(const struct vmm_device *);	/* lock held */
 struct vmm_device *bus_device_find(struct vmm_bus *, const char *name);
+
+/* ---- bus_linger.c: lock held */
+bool	bus_linger(struct vmm_bus *, struct vmm_channel *);
+/* Close one that need not linger any more, if any; may drop the lock. */
+bool	bus_linger_next(struct vmm_bus *);
+uint64_t bus_linger_deadline(const struct vmm_bus *);	/* 0: none */
+/* A processor's thread: wait until what the guest let go of is closed. */
+void	bus_linger_wait(struct vmm_bus *);
 
 /* ---- bus_gpadl.c */
 void	bus_gpadl_gone(struct vmm_bus *, struct vmm_channel *, uint32_t gpadl);

@@ -338,6 +338,18 @@ hvk_server_close_done(struct hvk_server *s, hvk_channel_id id)
 	return (HVK_OK);
 }
 
+bool
+hvk_server_waits(const struct hvk_server *s, hvk_channel_id id)
+{
+	const struct channel *c;
+
+	if (id >= s->config.channels)
+		return (false);
+	c = server_channel(s, id);
+	return (c->rescinded && c->relid != 0 && !c->let_go &&
+	    c->state == HVK_CHANNEL_CLOSING && s->conn == CONN_CONNECTED);
+}
+
 int
 server_close(struct hvk_server *s, const void *msg, uint32_t len)
 {
@@ -347,8 +359,10 @@ server_close(struct hvk_server *s, const void *msg, uint32_t len)
 	(void)len;
 	if (c == NULL)
 		return (server_refuse(s, HVK_REFUSE_RELID, m->relid, 0));
-	if (c->rescinded)	/* it crossed the rescind on its way */
+	if (c->rescinded) {	/* as an answer, or it crossed it on its way */
+		c->let_go = true;
 		return (HVK_OK);
+	}
 	if (c->reserved)
 		return (server_refuse(s, HVK_REFUSE_RESERVED, m->relid, 0));
 	if (c->state == HVK_CHANNEL_OPEN) {

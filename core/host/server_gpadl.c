@@ -521,6 +521,8 @@ server_gpadl_teardown(struct hvk_server *s, const void *msg, uint32_t len)
 		return (server_refuse(s, HVK_REFUSE_GPADL_BUSY, m->gpadl,
 		    m->relid));
 	g->answer = true;
+	if (c->rescinded && g->rings)	/* it uses them no more */
+		c->let_go = true;
 	if (g->state == GPADL_READY && !g->rings)
 		start_teardown(s, g);
 	return (HVK_OK);

@@ -90,6 +90,7 @@ struct channel {
 	bool		busy;		/* counted in nbusy */
 	bool		modify_told;
 	bool		close_answer;	/* CLOSE_RESERVED wants its response */
+	bool		let_go;		/* by the guest, after its rescind */
 	struct hvk_server_offer offer;
 	uint32_t	relid;		/* 0 = not offered */
 	uint32_t	queued;		/* jobs that name this channel */

@@ -872,6 +872,60 @@ FEATURE_TEST(rescind_in_every_state,
 	}
 }
 
+FEATURE_TEST(rescind_waits_for_guest,
+    "a rescinded channel may be used until the guest lets go, in each way",
+    "core.rescind")
+{
+	struct hvk_server_event ev;
+	struct env e;
+	hvk_channel_id ch;
+	unsigned way;
+
+	for (way = 0; way < 6; way++) {
+		env_init(&e);
+		ch = env_offer(&e, 1);
+		ATF_CHECK(!hvk_server_waits(e.s, ch));
+		env_connect(&e, HVK_VERSION_5_3, 0);
+		(void)env_offers(&e);
+		env_open(&e, 1);
+		env_drop(&e);
+		ATF_CHECK(!hvk_server_waits(e.s, ch));
+		ATF_REQUIRE_EQ(HVK_OK, hvk_server_rescind(e.s, ch));
+		ATF_REQUIRE(env_event(&e, &ev) &&
+		    ev.kind == HVK_SERVER_CLOSE);
+		(void)env_take(&e, HVK_MSG_RESCIND);
+		ATF_CHECK(hvk_server_waits(e.s, ch));
+		ATF_CHECK(!hvk_server_waits(e.s, ch + 1));
+		switch (way) {
+		case 0:
+			ATF_CHECK_EQ(HVK_OK, env_words(&e, HVK_MSG_CLOSE, 1,
+			    0, 12));
+			break;
+		case 1:
+			ATF_CHECK_EQ(HVK_OK, env_words(&e,
+			    HVK_MSG_RELID_RELEASED, 1, 0, 12));
+			break;
+		case 2:		/* its rings' memory */
+			ATF_CHECK_EQ(HVK_OK, env_words(&e,
+			    HVK_MSG_GPADL_TEARDOWN, 1, 1, 16));
+			break;
+		case 3:
+			ATF_CHECK_EQ(HVK_OK, env_plain(&e, HVK_MSG_UNLOAD));
+			break;
+		case 4:
+			hvk_server_reset(e.s);
+			break;
+		case 5:		/* it does not: the host need not wait */
+			break;
+		}
+		ATF_CHECK_EQ(way == 5, hvk_server_waits(e.s, ch));
+		ATF_CHECK_EQ(HVK_OK, hvk_server_close_done(e.s, ch));
+		env_check(&e);
+		ATF_CHECK(!hvk_server_waits(e.s, ch));
+	}
+	ATF_CHECK(!hvk_server_waits(e.s, UINT32_MAX));
+}
+
 FEATURE_TEST(reoffer_waits_for_release,
     "the same device comes back only after the guest has let it go",
     "core.rescind")
@@ -1002,6 +1056,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, gpadl_create_failure);
 	ATF_TP_ADD_TC(tp, gpadl_in_progress_reset);
 	ATF_TP_ADD_TC(tp, rescind_in_every_state);
+	ATF_TP_ADD_TC(tp, rescind_waits_for_guest);
 	ATF_TP_ADD_TC(tp, reoffer_waits_for_release);
 	ATF_TP_ADD_TC(tp, modify_coalesces);
 	ATF_TP_ADD_TC(tp, pause_resume);

@@ -219,10 +219,9 @@ net_open(void *arg, struct vmm_channel *channel)
 		return (-EBUSY);
 	c = &nic->chan[index];
 	pthread_rwlock_wrlock(&nic->state);
-	if (index == 0) {
+	if (index == 0)
 		error = fresh(nic);
-		nic->ending = 0;
-	} else if (net_channel_slots(nic, index) != HVK_OK)
+	else if (net_channel_slots(nic, index) != HVK_OK)
 		error = -EINVAL;	/* no receive buffer: not its turn */
 	if (error == 0) {
 		pthread_mutex_lock(&c->lock);
@@ -261,10 +260,6 @@ net_close(void *arg, struct vmm_channel *channel)
 	if (index >= NET_CHANNELS || nic->worker[index] == NULL)
 		return;
 	c = &nic->chan[index];
-	/* Not if the guest closed the primary, whereupon the others go too. */
-	if (nic->chan[0].open && nic->ending == 0 &&
-	    vmm_channel_rescinded(nic->chan[0].channel))
-		nic->ending = vmm_now_ns();
 	/* It answers what is in its ring, but nobody sends there any more. */
 	net_worker_stop(nic->worker[index]);
 	pthread_rwlock_wrlock(&nic->state);

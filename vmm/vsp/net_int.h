@@ -40,8 +40,6 @@
 #define	NET_LOW		64u		/* slots that one large frame may take */
 #define	NET_PAUSE_MS	10u		/* that a channel without slots gets */
 #define	NET_NOBODY	0xffffu
-#define	NET_QUIET_MS	100u		/* of a guest that has heard of a rescind */
-#define	NET_END_MS	2000u
 #define	NET_POLL_US	20u
 #define	NET_LSO_MAX	62780u		/* bytes of one large send */
 
@@ -104,7 +102,6 @@ struct net_worker {
 	bool		broken;
 	bool		waiting;		/* for room in the ring */
 	_Atomic bool	stop;
-	_Atomic uint64_t heard;			/* when the guest last sent */
 	int		wake;			/* eventfd */
 	bool		sending;		/* holds its port's send lock */
 	uint64_t	touched;		/* channels with work to publish */
@@ -169,7 +166,6 @@ struct net_nic {
 	struct net_vlan	vlan;
 	struct net_channel chan[NET_CHANNELS];
 	uint64_t	open_mask;	/* channels that have a worker */
-	_Atomic uint64_t ending;	/* since when it is rescinded, 0: not */
 	_Atomic(struct net_capture *) capture;
 	struct net_stats past;		/* of workers that are gone */
 

@@ -331,7 +331,7 @@ net_rx_possible(struct net_worker *w)
 	struct net_channel *c = &w->nic->chan[w->index];
 
 	return (w->nic->backend != NULL && c->queue != NULL && !w->broken &&
-	    w->nic->ending == 0 &&
+	    !vmm_channel_rescinded(w->channel) &&
 	    w->nic->vsp.phase == HVK_NETVSP_READY &&
 	    __atomic_load_n(&c->queue->slots_free, __ATOMIC_RELAXED) >
 	    c->reserve && !paused(w));

@@ -133,8 +133,6 @@ worker_drain(struct net_worker *w)
 		worker_packet(w, &p);
 	}
 	net_tx_flush(w);
-	if (n != 0 && w->nic->ending != 0)
-		w->heard = vmm_now_ns();
 	return (n);
 }
 
@@ -395,25 +393,6 @@ net_worker_start(struct net_nic *nic, struct vmm_channel *channel)
 	return (error);
 }
 
-/*
- * A guest may wait for answers to what it sent before it heard of the rescind:
- * hv_netvsc does so for ever.  All workers end at the same time.
- */
-static void
-worker_linger(struct net_worker *w)
-{
-	uint64_t since = w->nic->ending, deadline, heard;
-
-	deadline = since + NET_END_MS * 1000000ull;
-	for (;;) {
-		heard = w->heard > since ? w->heard : since;
-		if (vmm_left_ms(heard + NET_QUIET_MS * 1000000ull) == 0 ||
-		    vmm_left_ms(deadline) == 0)
-			return;
-		usleep(2000);
-	}
-}
-
 void
 net_worker_stop(struct net_worker *w)
 {
@@ -421,8 +400,6 @@ net_worker_stop(struct net_worker *w)
 	uint64_t *to = (uint64_t *)&nic->past, *from = (uint64_t *)&w->stats;
 	size_t i;
 
-	if (nic->ending != 0 && !w->broken)
-		worker_linger(w);
 	w->stop = true;
 	net_worker_wake(w);
 	pthread_join(w->thread, NULL);

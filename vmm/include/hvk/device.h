@@ -97,8 +97,8 @@ struct vmm_pages {
 };
 struct vmm_pages *vmm_channel_gpadl(struct vmm_channel *, uint32_t gpadl);
 /*
- * In close: it goes because it was rescinded, of which the guest may not know
- * yet.  What it sends meanwhile should be answered, for it may wait for that.
+ * It was rescinded, of which the guest may not know yet: what it sends is to be
+ * answered until close, but nothing new is begun.  Any thread.
  */
 bool	vmm_channel_rescinded(struct vmm_channel *);
 /* 0 for the primary. */

@@ -332,6 +332,13 @@ bool	hvk_server_event(struct hvk_server *, struct hvk_server_event *);
 int	hvk_server_open_done(struct hvk_server *, hvk_channel_id,
 	    uint32_t status);
 int	hvk_server_close_done(struct hvk_server *, hvk_channel_id);
+/*
+ * A rescinded channel that the device layer was asked to close: may the guest
+ * still send and wait for answers there?  True from the rescind until the guest
+ * closes or releases the channel, wants its rings back, or disconnects; the
+ * answer to the CLOSE event may wait for that, but not for ever.
+ */
+bool	hvk_server_waits(const struct hvk_server *, hvk_channel_id);
 int	hvk_server_modify_done(struct hvk_server *, hvk_channel_id,
 	    uint32_t status);
 int	hvk_server_gpadl_released(struct hvk_server *, hvk_channel_id,
