@@ -109,16 +109,23 @@ other_programs_body() {
 	vm_stop vm
 }
 
+# HVK_KILLS=N for a long run; HVK_SEED=N for other moments.
 new_case killed "kill -9 of daemon, guest and host at random points: whole pools" ic.kvp
 killed_body() {
-	n=0
-	for victim in daemon daemon daemon guest host; do
-	for round in 1 2 3 4; do
+	kills=${HVK_KILLS:-10} seed=${HVK_SEED:-1} n=0 of_daemon=0 of_guest=0 of_host=0
+	while [ $n -lt "$kills" ]; do
+		# The daemon writes the pools: every other kill is its own.
+		case $((n % 4)) in
+		1) victim=guest of_guest=$((of_guest + 1)) ;;
+		3) victim=host of_host=$((of_host + 1)) ;;
+		*) victim=daemon of_daemon=$((of_daemon + 1)) ;;
+		esac
+		seed=$(((seed * 1103515245 + 12345) % 2147483648))
 		VM_WAIT='' vm_start vm
 		kvp_start vm
-		"$kvpload" vm stress $((n * 77 + round)) &
+		"$kvpload" vm stress $seed &
 		load=$!
-		sleep 0.$(((n * 37 + 13) % 60 + 10))
+		sleep 0.$((seed / 65536 % 500 + 100))
 		case $victim in
 		daemon) kill -9 "$kvp_pid" ;;
 		guest) kill -9 "$(guest_pid vm)" ;;
@@ -127,7 +134,7 @@ killed_body() {
 		if [ $victim = daemon ]; then
 			wait "$kvp_pid" 2>/dev/null || true
 			"$kvpload" check pool/.kvp_pool_0 >records ||
-			    atf_fail "after $victim"
+			    atf_fail "after $victim, kill $n"
 			# Another takes over while the host keeps asking.
 			kvp_start vm
 			sleep 0.2
@@ -141,10 +148,9 @@ killed_body() {
 		    atf_fail "the daemon outlives $victim"
 		wait "$kvp_pid" 2>/dev/null || true
 		"$kvpload" check pool/.kvp_pool_0 >records ||
-		    atf_fail "after $victim"
+		    atf_fail "after $victim, kill $n"
 		n=$((n + 1))
 		rm -rf vm
-	done
 	done
 	VM_WAIT='' vm_start vm
 	kvp_start vm
@@ -152,7 +158,7 @@ killed_body() {
 	    "$(sed 's/ .*//' records)" ] || atf_fail "the host sees others"
 	kvp_stop
 	vm_stop vm
-	echo "figure: ic.kvp $n kills of daemon, guest and host, pools whole every time"
+	echo "figure: ic.kvp $n kills of daemon ($of_daemon), guest ($of_guest) and host ($of_host), pools whole every time"
 }
 
 new_case no_daemon "without a daemon: an error in time, and again a daemon"
