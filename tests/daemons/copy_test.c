@@ -34,6 +34,15 @@ static struct copy c;
 static char top[PATH_MAX];
 
 static void
+use(struct places *p, const char *path)
+{
+	const char *where;
+
+	ATF_REQUIRE_EQ(0, place_open(p, path));
+	ATF_REQUIRE_EQ(0, place_ready(p, &where));
+}
+
+static void
 setup(void)
 {
 	char path[PATH_MAX + 8];
@@ -42,7 +51,7 @@ setup(void)
 	ATF_REQUIRE_EQ(0, mkdir("in", 0755));
 	ATF_REQUIRE_EQ(0, mkdir("out", 0755));
 	snprintf(path, sizeof(path), "%s/in", top);
-	ATF_REQUIRE_EQ(0, place_add(&ps, path, false));
+	use(&ps, path);
 	copy_init(&c, &ps);
 }
 
@@ -272,10 +281,10 @@ CASE(leftovers, "What a killed daemon left is gone at the next start")
 	ATF_CHECK_EQ(0, system("test -n \"$(ls in/.hv_fcopy)\""));
 	memset(&again, 0, sizeof(again));
 	snprintf(path, sizeof(path), "%s/in", top);
-	ATF_REQUIRE_EQ(0, place_add(&again, path, false));
+	use(&again, path);
 	nothing_left();
-	ATF_CHECK_EQ(EINVAL, place_add(&again, "relative", false));
-	ATF_CHECK_EQ(ENOENT, place_add(&again, "/nonexistent/x", false));
+	ATF_CHECK_EQ(EINVAL, place_open(&again, "relative"));
+	ATF_CHECK_EQ(ENOENT, place_open(&again, "/nonexistent/x"));
 }
 
 CASE(ranges, "Ranges in random order against a bit for each byte")

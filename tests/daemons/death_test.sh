@@ -126,7 +126,7 @@ watchdog_body() {
 new_case copying "guest, host and daemon killed while a file is copied: nothing of it" ic.fcopy
 copying_body() {
 	head -c 64M /dev/urandom >big
-	mkdir files
+	daemon_dir files
 	n=0
 	for victim in guest host daemon; do
 		VM_WAIT='' vm_start vm

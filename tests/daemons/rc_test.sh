@@ -60,7 +60,8 @@ disabled_body() {
 
 new_case life "start, status, restart, stop of a daemon with a kernel's device"
 life_body() {
-	mkdir -p k files
+	mkdir -p k
+	daemon_dir files
 	"$KLDRUN" --dir k "$top/build/tests/kldrun/cdevtest.ko" >k/log 2>&1 &
 	kernel=$!
 	wait_for 30 kldrun test -S k/kld.sock || atf_fail "no kldrun"

@@ -7,7 +7,7 @@
 FCD=$top/build/daemons/hv_fcopy_daemon
 
 fcopy_daemon() {
-	mkdir -p in
+	daemon_dir in
 	"$FCD" -d -f "$1/dev/hv_fcopy_dev" -P "$1/fcopy.pid" "$PWD/in" \
 	    >>"$1/fcopy.log" 2>&1 &
 	daemon=$!

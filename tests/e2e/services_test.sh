@@ -262,7 +262,8 @@ rescind_body() {
 
 # Every daemon at the guest's devices.
 all_daemons() {
-	mkdir -p pools in root
+	mkdir -p pools root
+	daemon_dir in
 	: >root/mounts
 	daemons=$top/build/daemons
 	"$daemons/hv_kvp_daemon" -d -f "$1/dev/hv_kvp_dev" -D "$PWD/pools" -P "$1/k.pid" >"$1/kvp.log" 2>&1 &

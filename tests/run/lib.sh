@@ -146,6 +146,12 @@ guest_pid() { pgrep -P "$(cat "$1/pid")" '^kldrun'; }
 # make_disk FILE MEBIBYTES: content that no mistake makes by chance.
 make_disk() { head -c "$(($2 << 20))" /dev/urandom >"$1"; }
 
+# daemon_dir DIR: one that a daemon may write, whoever it becomes.
+daemon_dir() {
+	mkdir -p "$1"
+	[ "$(id -u)" -ne 0 ] || chown "$(id -un _hyperv 2>/dev/null || echo nobody)" "$1"
+}
+
 # new_case NAME DESCRIPTION [FEATURE...]: declare a test case; its body is
 # NAME_body.  add_cases names all of them in atf_init_test_cases.  A program whose
 # guest is not kldrun names its engine first: ENGINE=bare.

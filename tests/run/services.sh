@@ -26,7 +26,8 @@ svc_thawed() { [ "$(svc_suspended)" = 0 ]; }
 
 services() {
 	step "integration services: hvk ctl, host, VMBus, hv_utils.ko, its devices, the daemons"
-	mkdir -p "$svc/ufs" "$svc/files" "$svc/root/sbin"
+	mkdir -p "$svc/ufs" "$svc/root/sbin"
+	daemon_dir "$svc/files"
 	vm_start "$svc" "$work/second.img"
 	svc_run ufs "$KLDRUN" --dir "$svc/ufs" build/tests/daemons/ufstest.ko
 	cp tests/daemons/standin/record.sh "$svc/root/sbin/zpool"

@@ -44,6 +44,7 @@ cleanup(void)
 static void
 setup(void)
 {
+	const char *where;
 	char path[96];
 
 	snprintf(top, sizeof(top), "%s/hvfcopy.%ld",
@@ -51,7 +52,7 @@ setup(void)
 	    (long)getpid());
 	snprintf(path, sizeof(path), "%s/in", top);
 	if (mkdir(top, 0700) != 0 || mkdir(path, 0700) != 0 ||
-	    place_add(&ps, path, false) != 0)
+	    place_open(&ps, path) != 0 || place_ready(&ps, &where) != 0)
 		abort();
 	snprintf(path, sizeof(path), "%s/in/link", top);
 	if (symlink("..", path) != 0)

@@ -41,11 +41,10 @@ empty(int dir)
 }
 
 int
-place_add(struct places *ps, const char *path, bool make)
+place_open(struct places *ps, const char *path)
 {
 	struct place *p;
 	size_t n;
-	int error;
 
 	n = strlen(path);
 	while (n > 1 && path[n - 1] == '/')
@@ -56,26 +55,36 @@ place_add(struct places *ps, const char *path, bool make)
 	p = &ps->list[ps->count];
 	memcpy(p->path, path, n);
 	p->path[n] = '\0';
-	if (make && mkdir(p->path, 0755) != 0 && errno != EEXIST)
-		return (errno);
+	p->temp = -1;
 	/* The administrator's own path may go through links. */
 	p->dir = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->dir < 0)
 		return (errno);
-	if (mkdirat(p->dir, PLACE_TEMP, 0700) != 0 && errno != EEXIST)
-		goto fail;
-	p->temp = openat(p->dir, PLACE_TEMP, STEP);
-	if (p->temp < 0)
-		goto fail;
-	empty(p->temp);
 	if (n == 1)
 		p->path[0] = '\0';
 	ps->count++;
 	return (0);
-fail:
-	error = errno;
-	close(p->dir);
-	return (error);
+}
+
+int
+place_ready(struct places *ps, const char **path)
+{
+	struct place *p;
+	int i;
+
+	for (i = 0; i < ps->count; i++) {
+		p = &ps->list[i];
+		*path = p->path[0] != '\0' ? p->path : "/";
+		if (mkdirat(p->dir, PLACE_TEMP, 0700) != 0 && errno != EEXIST)
+			return (errno);
+		p->temp = openat(p->dir, PLACE_TEMP, STEP);
+		if (p->temp < 0 || faccessat(p->dir, PLACE_TEMP, W_OK | X_OK,
+		    AT_EACCESS) != 0 || faccessat(p->dir, ".", W_OK | X_OK,
+		    AT_EACCESS) != 0)
+			return (errno);
+		empty(p->temp);
+	}
+	return (0);
 }
 
 bool

@@ -28,11 +28,13 @@ struct places {
 	struct place	list[PLACES_MAX];
 };
 
+/* Opens a directory. 0 or an errno. */
+int	place_open(struct places *, const char *path);
 /*
- * Opens a directory (made, 0755, when `make') and empties its PLACE_TEMP. 0 or
- * an errno.
+ * Makes PLACE_TEMP in all of them, and empties it. 0 or an errno, and in which
+ * it was.
  */
-int	place_add(struct places *, const char *path, bool make);
+int	place_ready(struct places *, const char **path);
 
 /*
  * The directory that the host means: its path is cut at NUL or max bytes; '\'

@@ -4,8 +4,9 @@
  * Copyright (c) 2026 The hvkit authors
  *
  * main.c: hv_kvp_daemon(8): key-value pairs between this system and its
- * Hyper-V host. The process that reads what the host sends is in a sandbox and
- * has the device, the directory of the pools and a socket to hv_netconf.
+ * Hyper-V host. The process that reads what the host sends is nobody, in a
+ * sandbox, and has the device, the directory of the pools and a socket to
+ * hv_netconf, which stays root.
  */
 
 #include <err.h>
@@ -18,6 +19,7 @@
 #include "device.h"
 #include "log.h"
 #include "message.h"
+#include "privilege.h"
 #include "sandbox.h"
 #include "service.h"
 
@@ -30,7 +32,7 @@ usage(void)
 {
 	fprintf(stderr, "usage: hv_kvp_daemon [-dn] [-D pooldir] [-f device] "
 	    "[-k dir] [-P pidfile]\n"
-	    "                     [-R root] [-x helper]\n");
+	    "                     [-R root] [-U user] [-x helper]\n");
 	exit(64);
 }
 
@@ -118,6 +120,26 @@ open_all(struct kvp *k, struct device *d, const struct service *s,
 	}
 }
 
+/* What is open is what there is from here on. */
+static void
+confine(const struct kvp *k, const struct device *d, const struct service *s,
+    const struct privilege *p)
+{
+	if (!privilege_drop(p)) {
+		log_msg(LOG_ERR, "cannot become %s: %s", p->user,
+		    strerror(errno));
+		exit(1);
+	}
+	if (!sandbox_limit(d->fd, d->remote ? SANDBOX_SOCKET :
+	    SANDBOX_DEVICE) || !sandbox_limit(k->pools.dir, SANDBOX_DIR) ||
+	    !sandbox_limit(s->pidfd, SANDBOX_FILE) || (k->helper.fd >= 0 &&
+	    !sandbox_limit(k->helper.fd, SANDBOX_SOCKET))) {
+		log_msg(LOG_ERR, "sandbox: %s", strerror(errno));
+		exit(1);
+	}
+	(void)sandbox_enter();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -125,11 +147,14 @@ main(int argc, char **argv)
 	    .pidfile = "/var/run/hv_kvp_daemon.pid" };
 	struct paths p = { "/dev/" HV_KVP_DEV_NAME, "/var/db/hyperv/pool",
 	    NULL, NULL, HV_LIBEXEC "/hv_netconf" };
+	struct privilege user;
+	const char *name;
 	struct kvp k;
 	struct device d;
 	int ch, error, status;
 
-	while ((ch = getopt(argc, argv, "D:df:k:nP:R:x:")) != -1)
+	name = NULL;
+	while ((ch = getopt(argc, argv, "D:df:k:nP:R:U:x:")) != -1)
 		switch (ch) {
 		case 'D':
 			p.pools = optarg;
@@ -153,6 +178,9 @@ main(int argc, char **argv)
 		case 'R':
 			p.root = optarg;
 			break;
+		case 'U':
+			name = optarg;
+			break;
 		case 'x':
 			p.helper = optarg;
 			break;
@@ -162,17 +190,15 @@ main(int argc, char **argv)
 	if (optind != argc)
 		usage();
 	service_take(&s);
+	privilege_find(&user, name);
 	error = pools_open(&k.pools, p.pools);
+	if (error == 0 && user.change)
+		error = pools_give(&k.pools, user.uid, user.gid);
 	if (error != 0)
 		errx(1, "%s: %s", p.pools, strerror(error));
 	service_start(&s);
 	open_all(&k, &d, &s, &p);
-	if (!sandbox_limit(d.fd, d.remote ? SANDBOX_SOCKET : SANDBOX_DEVICE) ||
-	    !sandbox_limit(k.pools.dir, SANDBOX_DIR) ||
-	    !sandbox_limit(s.pidfd, SANDBOX_FILE) || (k.helper.fd >= 0 &&
-	    !sandbox_limit(k.helper.fd, SANDBOX_SOCKET)))
-		err(1, "sandbox");
-	(void)sandbox_enter();
+	confine(&k, &d, &s, &user);
 	log_msg(LOG_INFO, "serving %s from %s", p.device, p.pools);
 	status = serve(&k, &d, s.stop);
 	service_end(&s);

@@ -26,6 +26,9 @@
 #define	RECORD		sizeof(struct pool_record)
 #define	LOCK_TRIES	250	/* 20 ms apart */
 #define	FILE_MODE	(S_IRUSR | S_IWUSR)
+#ifndef EFTYPE
+#define	EFTYPE		EINVAL		/* Linux has no such error */
+#endif
 
 _Static_assert(RECORD == 2560, "the format of the files");
 
@@ -306,6 +309,30 @@ make_dir(const char *path)
 	return (mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : errno);
 }
 
+/*
+ * Root opens what an unprivileged user may have put there: nothing but a plain
+ * file of that directory alone.
+ */
+static int
+open_own(const struct pools *ps, unsigned int pool, int *fdp)
+{
+	struct stat sb;
+	char name[32];
+	int error, fd;
+
+	fd = openat(ps->dir, pool_name(name, pool, ""), O_RDWR | O_CREAT |
+	    O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, FILE_MODE);
+	if (fd < 0)
+		return (errno);
+	error = fstat(fd, &sb) != 0 ? errno : !S_ISREG(sb.st_mode) ? EFTYPE :
+	    sb.st_nlink > 1 ? EMLINK : 0;
+	if (error != 0)
+		close(fd);
+	else
+		*fdp = fd;
+	return (error);
+}
+
 int
 pools_open(struct pools *ps, const char *path)
 {
@@ -321,11 +348,31 @@ pools_open(struct pools *ps, const char *path)
 		return (errno);
 	for (i = 0; i < POOL_COUNT; i++) {
 		unlinkat(ps->dir, pool_name(name, i, ".new"), 0);
-		fd = openat(ps->dir, pool_name(name, i, ""), O_RDWR | O_CREAT |
-		    O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
-		if (fd < 0 || fchmod(fd, FILE_MODE) != 0)
-			return (errno);
+		error = open_own(ps, i, &fd);
+		if (error != 0)
+			return (error);
+		error = fchmod(fd, FILE_MODE) != 0 ? errno : 0;
 		close(fd);
+		if (error != 0)
+			return (error);
 	}
 	return (0);
+}
+
+int
+pools_give(const struct pools *ps, uid_t uid, gid_t gid)
+{
+	unsigned int i;
+	int error, fd;
+
+	for (i = 0; i < POOL_COUNT; i++) {
+		error = open_own(ps, i, &fd);
+		if (error != 0)
+			return (error);
+		error = fchown(fd, uid, gid) != 0 ? errno : 0;
+		close(fd);
+		if (error != 0)
+			return (error);
+	}
+	return (fchown(ps->dir, uid, gid) != 0 ? errno : 0);
 }

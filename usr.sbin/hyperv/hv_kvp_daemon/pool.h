@@ -19,6 +19,8 @@
 #ifndef KVP_POOL_H
 #define	KVP_POOL_H
 
+#include <sys/types.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,8 +38,13 @@ struct pools {
 	int	dir;		/* descriptor of the directory */
 };
 
-/* Makes the directory (0700) and the files (0600) that are missing. */
+/*
+ * Makes the directory (0700) and the files (0600) that are missing. EMLINK: a
+ * file there has another name too, so it may be another's.
+ */
 int	pools_open(struct pools *, const char *path);
+/* All of it belongs to that user from now on. */
+int	pools_give(const struct pools *, uid_t, gid_t);
 int	pool_get(const struct pools *, unsigned int pool, const char *key,
 	    struct pool_record *);
 int	pool_at(const struct pools *, unsigned int pool, uint32_t index,

@@ -113,6 +113,9 @@ freezer_main(int fd, const struct mounts *m, const char *path, int hold)
 	_exit(n > 0 ? 0 : 2);
 }
 
+/* One that did not end in time: it is waited for when there is time. */
+static pid_t late;
+
 static void
 reap(struct freezer *f, int *status)
 {
@@ -133,6 +136,7 @@ reap(struct freezer *f, int *status)
 	}
 	log_msg(LOG_ERR, "the freezer, pid %ld, does not end",
 	    (long)f->pid);
+	late = f->pid;
 }
 
 static void
@@ -177,8 +181,8 @@ freezer_start(struct freezer *f, const struct mounts *m, const char *device,
 	struct report r;
 	int sv[2], status;
 
-	while (waitpid(-1, &status, WNOHANG) > 0)
-		continue;
+	if (late != 0 && waitpid(late, &status, WNOHANG) != 0)
+		late = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv) != 0)
 		return (errno);
 	fcntl(sv[0], F_SETFD, FD_CLOEXEC);

@@ -4,216 +4,43 @@
  * Copyright (c) 2026 The hvkit authors
  *
  * main.c: hv_vss_daemon(8): makes the file systems of this system consistent
- * while the Hyper-V host takes a backup.
+ * while the Hyper-V host takes a backup. Two processes: the one that is started
+ * is the guard (guard.h) and stays root; the other has the device, is nobody,
+ * in a sandbox, and ends with the first, as the first does with it.
  */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "device.h"
-#include "freezer.h"
-#include "hv_snapshot.h"
+#include "guard.h"
 #include "log.h"
-#include "run.h"
+#include "privilege.h"
+#include "requests.h"
+#include "sandbox.h"
 #include "service.h"
 
-#define	SYNC_SECONDS	4	/* zpool sync; the kernel waits 15 for all */
-#define	FREEZE_SECONDS	8
 #define	HOLD_SECONDS	60
-
-struct vss {
-	const char	*ufssuspend, *root;
-	int		hold;
-	bool		lost;		/* thawed, and the host not told yet */
-	struct mounts	mounts;
-	struct freezer	freezer;
-};
+#define	END_TRIES	300	/* 10 ms apart */
 
 static void __attribute__((__noreturn__))
 usage(void)
 {
 	fprintf(stderr, "usage: hv_vss_daemon [-dn] [-f device] [-P pidfile] "
 	    "[-R root] [-t seconds]\n"
-	    "                     [-u ufssuspend]\n");
+	    "                     [-U user] [-u ufssuspend]\n");
 	exit(64);
-}
-
-static int
-count(const struct vss *v, enum mount_kind kind)
-{
-	int i, n;
-
-	for (i = n = 0; i < v->mounts.count; i++)
-		n += v->mounts.list[i].kind == kind;
-	return (n);
-}
-
-/* What is not frozen is said by name, at every backup. */
-static void
-say_skipped(const struct vss *v)
-{
-	int i;
-
-	for (i = 0; i < v->mounts.count; i++)
-		if (v->mounts.list[i].kind == MOUNT_SKIP)
-			log_msg(LOG_WARNING, "%s (%s) cannot be frozen: it is "
-			    "in the backup as after a crash",
-			    v->mounts.list[i].path, v->mounts.list[i].type);
-}
-
-static bool
-look(struct vss *v)
-{
-	int error;
-
-	error = mounts_get(&v->mounts, v->root);
-	if (error != 0)
-		log_msg(LOG_ERR, "no table of mounts: %s", strerror(error));
-	return (error == 0);
-}
-
-static void
-sync_pools(struct vss *v)
-{
-	char prog[1024], *argv[] = { prog, (char *)(uintptr_t)"sync", NULL };
-
-	snprintf(prog, sizeof(prog), "%s/sbin/zpool", v->root);
-	if (run(argv, NULL, NULL, 0, SYNC_SECONDS) == 0)
-		log_msg(LOG_INFO, "ZFS pools synced; they need no freeze");
-	else
-		log_msg(LOG_WARNING, "zpool sync failed; the pools are in the "
-		    "backup as of their last transaction");
-}
-
-static bool
-freeze(struct vss *v)
-{
-	int error;
-
-	if (v->freezer.pid != 0) {
-		log_msg(LOG_WARNING, "frozen twice: thawed first");
-		(void)freezer_end(&v->freezer);
-		log_hold(false);
-	}
-	v->lost = false;
-	if (!look(v))
-		return (false);
-	say_skipped(v);
-	sync();
-	if (count(v, MOUNT_SYNC) > 0)
-		sync_pools(v);
-	/* Until the thaw nobody may wait for what writes the log. */
-	log_hold(true);
-	error = freezer_start(&v->freezer, &v->mounts, v->ufssuspend, v->hold,
-	    FREEZE_SECONDS);
-	if (error != 0) {
-		log_hold(false);
-		log_msg(LOG_ERR, "freeze failed, nothing is frozen: %s",
-		    strerror(error));
-		return (false);
-	}
-	log_msg(LOG_NOTICE, "%d file systems frozen", v->freezer.frozen);
-	return (true);
-}
-
-/* A backup that was not frozen all the time is none. */
-static bool
-thaw(struct vss *v)
-{
-	bool good;
-
-	if (v->lost) {
-		v->lost = false;
-		return (false);
-	}
-	if (v->freezer.pid == 0) {
-		log_msg(LOG_INFO, "nothing was frozen");
-		return (true);
-	}
-	good = freezer_end(&v->freezer);
-	log_hold(false);
-	if (good)
-		log_msg(LOG_NOTICE, "thawed");
-	else
-		log_msg(LOG_ERR, "thawed before the host asked: the backup is "
-		    "not consistent");
-	return (good);
-}
-
-static bool
-check(struct vss *v)
-{
-	if (!look(v))
-		return (false);
-	log_msg(LOG_INFO, "backup: %d file systems to freeze, %d to sync, %d "
-	    "that can be neither", count(v, MOUNT_FREEZE),
-	    count(v, MOUNT_SYNC), count(v, MOUNT_SKIP));
-	return (true);
-}
-
-static void
-answer(struct vss *v, struct hv_vss_opt_msg *m)
-{
-	bool good;
-
-	switch (m->opt) {
-	case HV_VSS_CHECK:
-		good = check(v);
-		break;
-	case HV_VSS_FREEZE:
-		good = freeze(v);
-		break;
-	case HV_VSS_THAW:
-		good = thaw(v);
-		break;
-	default:
-		log_msg(LOG_ERR, "operation %u is not known", m->opt);
-		good = false;
-	}
-	m->status = good ? VSS_SUCCESS : VSS_FAIL;
-	memset(m->reserved, 0, sizeof(m->reserved));
-}
-
-static int
-serve(struct vss *v, struct device *d, int stop)
-{
-	struct hv_vss_opt_msg m;
-	int ready;
-
-	for (;;) {
-		ready = device_wait(d, stop, v->freezer.pid != 0 ? 1000 : -1);
-		if (freezer_lost(&v->freezer)) {
-			log_hold(false);
-			log_msg(LOG_ERR, "the freeze ended before the host "
-			    "asked: this backup will be refused");
-			v->lost = true;
-		}
-		if (ready == 0 || (ready < 0 && errno == EINTR))
-			continue;
-		if (ready < 0 || (ready & DEVICE_GONE) != 0) {
-			log_msg(LOG_NOTICE, "the device is gone");
-			return (1);
-		}
-		if ((ready & DEVICE_WAKE) != 0)
-			return (0);
-		memset(&m, 0, sizeof(m));
-		if (device_ioctl(d, IOCHVVSSREAD, &m) != 0) {
-			log_msg(LOG_ERR, "reading a request: %s",
-			    strerror(errno));
-			return (1);
-		}
-		if (m.status != VSS_SUCCESS)
-			continue;	/* it timed out meanwhile */
-		answer(v, &m);
-		if (device_ioctl(d, IOCHVVSSWRITE, &m) != 0) {
-			log_msg(LOG_ERR, "answering: %s", strerror(errno));
-			return (1);
-		}
-	}
 }
 
 static int
@@ -228,19 +55,97 @@ number(const char *text, int min, int max)
 	return ((int)n);
 }
 
+/* The unprivileged part: its exit status is that of the daemon. */
+static int
+serve_requests(const char *path, int guard, const struct privilege *p)
+{
+	struct requests r = { requests_ask, guard, 0 };
+	struct device d;
+
+	/* It ends when the guard does, not before. */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	if (device_open_wait(&d, path) != 0) {
+		log_msg(LOG_ERR, "%s: %s", path, strerror(errno));
+		return (1);
+	}
+	if (!privilege_drop(p)) {
+		log_msg(LOG_ERR, "cannot become %s: %s", p->user,
+		    strerror(errno));
+		return (1);
+	}
+	if (!sandbox_limit(d.fd, d.remote ? SANDBOX_SOCKET : SANDBOX_DEVICE) ||
+	    !sandbox_limit(guard, SANDBOX_SOCKET)) {
+		log_msg(LOG_ERR, "sandbox: %s", strerror(errno));
+		return (1);
+	}
+	(void)sandbox_enter();
+	log_msg(LOG_INFO, "ready");
+	return (requests_serve(&r, &d));
+}
+
+/* How the other part ended; it is given a moment, and then no choice. */
+static int
+wait_requests(pid_t pid)
+{
+	struct timespec nap = { 0, 10000000 };
+	int i, status;
+
+	for (i = 0; waitpid(pid, &status, WNOHANG) == 0; i++) {
+		if (i == END_TRIES)
+			kill(pid, SIGKILL);
+		nanosleep(&nap, NULL);
+	}
+	return (WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+static int
+guarded(struct guard *g, const struct service *s, const char *path,
+    const struct privilege *p)
+{
+	int status, sv[2];
+	bool stopped;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv) != 0) {
+		log_msg(LOG_ERR, "socketpair: %s", strerror(errno));
+		return (1);
+	}
+	pid = fork();
+	if (pid < 0) {
+		log_msg(LOG_ERR, "fork: %s", strerror(errno));
+		return (1);
+	}
+	if (pid == 0) {
+		/* The pid file and its lock are the guard's. */
+		close(s->pidfd);
+		close(sv[0]);
+		_exit(serve_requests(path, sv[1], p));
+	}
+	close(sv[1]);
+	fcntl(sv[0], F_SETFD, FD_CLOEXEC);
+	stopped = guard_serve(g, sv[0], s->stop);
+	close(sv[0]);
+	status = wait_requests(pid);
+	return (stopped ? 0 : status);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct service s = { .name = "hv_vss_daemon",
 	    .pidfile = "/var/run/hv_vss_daemon.pid" };
-	static struct vss v = { .ufssuspend = "/dev/ufssuspend", .root = "",
-	    .hold = HOLD_SECONDS, .freezer = { .fd = -1 } };
-	const char *path;
-	struct device d;
+	static struct guard g = { .ops = &guard_system,
+	    .ufssuspend = "/dev/ufssuspend", .root = "", .hold = HOLD_SECONDS,
+	    .freezer = { .fd = -1 } };
+	const char *path, *user;
+	struct privilege p;
 	int ch, status;
 
 	path = VSS_DEV(FS_VSS_DEV_NAME);
-	while ((ch = getopt(argc, argv, "df:nP:R:t:u:")) != -1)
+	user = NULL;
+	while ((ch = getopt(argc, argv, "df:nP:R:t:U:u:")) != -1)
 		switch (ch) {
 		case 'd':
 			s.debug = true;
@@ -256,13 +161,16 @@ main(int argc, char **argv)
 			s.pidfile = optarg;
 			break;
 		case 'R':
-			v.root = optarg;
+			g.root = optarg;
 			break;
 		case 't':
-			v.hold = number(optarg, 1, 900);
+			g.hold = number(optarg, 1, 900);
+			break;
+		case 'U':
+			user = optarg;
 			break;
 		case 'u':
-			v.ufssuspend = optarg;
+			g.ufssuspend = optarg;
 			break;
 		default:
 			usage();
@@ -270,15 +178,9 @@ main(int argc, char **argv)
 	if (optind != argc)
 		usage();
 	service_take(&s);
+	privilege_find(&p, user);
 	service_start(&s);
-	if (device_open_wait(&d, path) != 0) {
-		log_msg(LOG_ERR, "%s: %s", path, strerror(errno));
-		exit(1);
-	}
-	log_msg(LOG_INFO, "ready");
-	status = serve(&v, &d, s.stop);
-	if (v.freezer.pid != 0)
-		(void)thaw(&v);
+	status = guarded(&g, &s, path, &p);
 	service_end(&s);
 	return (status);
 }
