@@ -116,6 +116,24 @@ mac(const uint8_t *bytes, uint32_t len)
 	check(memcmp(a, b, 6) == 0);
 }
 
+static void
+statistics(const uint8_t *bytes, uint32_t len)
+{
+	struct hvk_net_statistics a, b;
+	uint8_t to[HVK_NDIS_STATISTICS];
+	uint32_t i;
+
+	if (hvk_net_statistics_decode(bytes, len, &a) != HVK_OK)
+		return;
+	check(len >= HVK_NDIS_STATISTICS);
+	check(a.has < 1u << HVK_NSTATS);
+	for (i = 0; i < HVK_NSTATS; i++)
+		check((a.has & 1u << i) != 0 || a.n[i] == 0);
+	check(hvk_net_statistics_encode(&a, to) == sizeof(to));
+	check(hvk_net_statistics_decode(to, sizeof(to), &b) == HVK_OK);
+	check(memcmp(&a, &b, sizeof(a)) == 0);
+}
+
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 int
@@ -133,7 +151,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	copy = malloc(len != 0 ? len : 1);
 	check(copy != NULL);
 	memcpy(copy, data + 2, len);
-	switch (data[0] % 6) {
+	switch (data[0] % 7) {
 	case 0:
 		offload(copy, len, data[1]);
 		break;
@@ -148,6 +166,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 4:
 		mac(copy, len);
+		break;
+	case 6:
+		statistics(copy, len);
 		break;
 	default:
 		if (!made)

@@ -7,6 +7,8 @@
  * see hvk/host/netvsp.h.  Facts: wire.md section 16; what FreeBSD, Linux,
  * OpenBSD and EDK2 ask, their drivers.
  */
+#include <hvk/utf16.h>
+
 #include "netvsp_int.h"
 
 #define	ETHER		14u
@@ -26,7 +28,8 @@ static const uint32_t supported[] = {
 	HVK_OID_VENDOR_DRIVER_VERSION, HVK_OID_MAX_LINK_SPEED,
 	HVK_OID_LINK_STATE, HVK_OID_RNDIS_CONFIG, HVK_OID_XMIT_OK,
 	HVK_OID_RCV_OK, HVK_OID_XMIT_ERROR, HVK_OID_RCV_ERROR,
-	HVK_OID_RCV_NO_BUFFER, HVK_OID_8023_PERMANENT, HVK_OID_8023_CURRENT,
+	HVK_OID_RCV_NO_BUFFER, HVK_OID_STATISTICS, HVK_OID_FRIENDLY_NAME,
+	HVK_OID_8023_PERMANENT, HVK_OID_8023_CURRENT,
 	HVK_OID_8023_MULTICAST, HVK_OID_8023_MAX_LIST,
 	HVK_OID_8023_MAC_OPTIONS, HVK_OID_8023_RCV_ALIGNMENT,
 	HVK_OID_8023_XMIT_ONE, HVK_OID_8023_XMIT_MORE, HVK_OID_OFFLOAD_CAPS,
@@ -179,6 +182,35 @@ link_state(const struct hvk_netvsp *v, uint8_t *to)
 	return (put(to, &s, sizeof(s)));
 }
 
+static uint32_t
+statistics(const struct hvk_netvsp *v, uint8_t *to)
+{
+	struct hvk_net_statistics s;
+
+	hvk_zero(&s, sizeof(s));
+	s.has = 1u << HVK_STAT_RX_BYTES | 1u << HVK_STAT_RX_DISCARDS |
+	    1u << HVK_STAT_RX_ERRORS | 1u << HVK_STAT_TX_BYTES |
+	    1u << HVK_STAT_TX_DISCARDS | 1u << HVK_STAT_TX_ERRORS;
+	s.n[HVK_STAT_RX_BYTES] = v->stats.rx_bytes;
+	s.n[HVK_STAT_RX_DISCARDS] = v->stats.rx_no_buffer;
+	s.n[HVK_STAT_RX_ERRORS] = v->stats.rx_errors;
+	s.n[HVK_STAT_TX_BYTES] = v->stats.tx_bytes;
+	s.n[HVK_STAT_TX_DISCARDS] = v->stats.tx_discards;
+	s.n[HVK_STAT_TX_ERRORS] = v->stats.tx_errors;
+	return (hvk_net_statistics_encode(&s, to));
+}
+
+/* With the terminator, as Windows gives strings. */
+static uint32_t
+friendly_name(const struct hvk_netvsp *v, uint8_t *to)
+{
+	uint32_t units;
+
+	(void)hvk_utf16_encode(to, HVK_NETVSP_NAME, v->config.name,
+	    HVK_NETVSP_NAME, &units);
+	return ((units + 1) * 2);
+}
+
 uint32_t
 netvsp_oid_query(const struct hvk_netvsp *v, uint32_t oid, const uint8_t *in,
     uint32_t in_len, uint8_t *to, uint32_t *len)
@@ -222,6 +254,12 @@ netvsp_oid_query(const struct hvk_netvsp *v, uint32_t oid, const uint8_t *in,
 		break;
 	case HVK_OID_LINK_STATE:
 		*len = link_state(v, to);
+		break;
+	case HVK_OID_STATISTICS:
+		*len = statistics(v, to);
+		break;
+	case HVK_OID_FRIENDLY_NAME:
+		*len = friendly_name(v, to);
 		break;
 	case HVK_OID_OFFLOAD_CAPS:
 	case HVK_OID_OFFLOAD_CONFIG:

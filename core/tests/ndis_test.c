@@ -439,6 +439,70 @@ ATF_TC_BODY(mac, tc)
 	NOT(value_offset, 0xfffffff0);
 }
 
+ATF_TC(statistics);
+ATF_TC_HEAD(statistics, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "an adapter's counters: each alone, "
+	    "and each length and header that is wrong");
+}
+ATF_TC_BODY(statistics, tc)
+{
+	struct hvk_net_statistics a, b;
+	struct hvk_ndis_statistics w;
+	uint32_t i, valid, seen = 0;
+
+	for (i = 0; i < HVK_NSTATS; i++) {
+		memset(&a, 0, sizeof(a));
+		a.has = 1u << i;
+		a.n[i] = 0x0102030405060708ull + i;
+		ATF_REQUIRE_EQ(HVK_NDIS_STATISTICS,
+		    hvk_net_statistics_encode(&a, &w));
+		ATF_REQUIRE_EQ(0x80, w.header.type);
+		ATF_REQUIRE_EQ(1, w.header.revision);
+		ATF_REQUIRE_EQ(152, w.header.size);
+		/* A bit of its own. */
+		valid = w.valid;
+		ATF_REQUIRE(valid != 0 && (valid & (valid - 1)) == 0);
+		ATF_REQUIRE((seen & valid) == 0);
+		seen |= valid;
+		ATF_REQUIRE_EQ(HVK_OK, hvk_net_statistics_decode(&w,
+		    sizeof(w), &b));
+		ATF_REQUIRE(memcmp(&a, &b, sizeof(a)) == 0);
+		ATF_REQUIRE(hvk_net_stat_name(i)[1] == 'x');
+		/* What the other side does not vouch for is not there. */
+		w.valid = 0;
+		ATF_REQUIRE_EQ(HVK_OK, hvk_net_statistics_decode(&w,
+		    sizeof(w), &b));
+		ATF_REQUIRE(b.has == 0 && b.n[i] == 0);
+	}
+	ATF_REQUIRE_EQ(0x87ff, seen);
+	/* As in the documentation: octets out are the eighth word of 64 bits. */
+	memset(&w, 0, sizeof(w));
+	a.has = 1u << HVK_STAT_TX_BYTES;
+	a.n[HVK_STAT_TX_BYTES] = 5;
+	hvk_net_statistics_encode(&a, &w);
+	ATF_REQUIRE_EQ(5, ((uint64_t *)(void *)&w)[7]);
+
+	for (i = 0; i < sizeof(w); i++)
+		ATF_REQUIRE_EQ(HVK_REJECT, hvk_net_statistics_decode(&w, i,
+		    &b));
+	w.header.size = sizeof(w) + 1;
+	ATF_REQUIRE_EQ(HVK_REJECT, hvk_net_statistics_decode(&w, sizeof(w),
+	    &b));
+	w.header.size = sizeof(w) - 1;
+	ATF_REQUIRE_EQ(HVK_REJECT, hvk_net_statistics_decode(&w, sizeof(w),
+	    &b));
+	w.header.size = sizeof(w);
+	w.header.type = HVK_NDIS_OFFLOAD;
+	ATF_REQUIRE_EQ(HVK_REJECT, hvk_net_statistics_decode(&w, sizeof(w),
+	    &b));
+	w.header.type = HVK_NDIS_DEFAULT;
+	w.header.revision = 0;
+	ATF_REQUIRE_EQ(HVK_REJECT, hvk_net_statistics_decode(&w, sizeof(w),
+	    &b));
+	ATF_REQUIRE(strcmp(hvk_net_stat_name(HVK_NSTATS), "?") == 0);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, toeplitz);
@@ -447,5 +511,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, rss_caps);
 	ATF_TP_ADD_TC(tp, rss_params);
 	ATF_TP_ADD_TC(tp, mac);
+	ATF_TP_ADD_TC(tp, statistics);
 	return (atf_no_error());
 }

@@ -500,6 +500,7 @@ ATF_TC_BODY(objects, tc)
 	static const uint32_t sets_only[] = { HVK_OID_RNDIS_CONFIG,
 	    HVK_OID_OFFLOAD_PARAMS, HVK_OID_RSS_PARAMS };
 	struct hvk_net_offload o;
+	struct hvk_net_statistics s;
 	struct hvk_net_rss_caps r;
 	uint32_t i, k, list[64], n, word;
 	uint64_t big;
@@ -509,7 +510,7 @@ ATF_TC_BODY(objects, tc)
 		ATF_REQUIRE_EQ(0, ask(HVK_RNDIS_QUERY, HVK_OID_SUPPORTED_LIST,
 		    NULL, 0));
 		n = info_len / 4;
-		ATF_REQUIRE_EQ(versions[i] >= 0x50000 ? 42 : 40, n);
+		ATF_REQUIRE_EQ(versions[i] >= 0x50000 ? 44 : 42, n);
 		memcpy(list, info, info_len);
 		for (k = 0; k < n; k++) {
 			word = ask(HVK_RNDIS_QUERY, list[k], NULL, 0);
@@ -541,6 +542,26 @@ ATF_TC_BODY(objects, tc)
 	ATF_REQUIRE_EQ(8, info_len);
 	memcpy(&big, info, 8);
 	ATF_REQUIRE_EQ(0x1234567890ull, big);
+	v.stats.tx_bytes = 0xfedcba9876543210ull;
+	v.stats.rx_no_buffer = 7;
+	ATF_REQUIRE_EQ(0, ask(HVK_RNDIS_QUERY, HVK_OID_STATISTICS, NULL, 0));
+	ATF_REQUIRE_EQ(HVK_OK, hvk_net_statistics_decode(info, info_len, &s));
+	ATF_REQUIRE_EQ(v.stats.tx_bytes, s.n[HVK_STAT_TX_BYTES]);
+	ATF_REQUIRE_EQ(7, s.n[HVK_STAT_RX_DISCARDS]);
+	ATF_REQUIRE((s.has & 1u << HVK_STAT_RX_UNICAST) == 0);
+	ATF_REQUIRE_EQ(0, ask(HVK_RNDIS_QUERY, HVK_OID_FRIENDLY_NAME, NULL,
+	    0));
+	ATF_REQUIRE_EQ(2, info_len);
+	strcpy(v.config.name, "N\303\251t 1");
+	ATF_REQUIRE_EQ(0, ask(HVK_RNDIS_QUERY, HVK_OID_FRIENDLY_NAME, NULL,
+	    0));
+	ATF_REQUIRE(info_len == 12 && memcmp(info, "N\0\351\0t\0 \0001\0\0",
+	    12) == 0);
+	memset(v.config.name, 'x', sizeof(v.config.name));
+	ATF_REQUIRE_EQ(0, ask(HVK_RNDIS_QUERY, HVK_OID_FRIENDLY_NAME, NULL,
+	    0));
+	ATF_REQUIRE_EQ(2 * sizeof(v.config.name), info_len);
+	ATF_REQUIRE(info[info_len - 1] == 0 && info[info_len - 2] == 0);
 	/* As Linux and FreeBSD ask: revision and size of the struct. */
 	ATF_REQUIRE_EQ(0, ask(HVK_RNDIS_QUERY, HVK_OID_OFFLOAD_CAPS,
 	    "\xa7\x02\x90\x00", 4));

@@ -687,8 +687,10 @@ show(struct sysctl_oid *oid, struct kld_out *o)
 
 	if ((oid->oid_kind & CTLTYPE) == CTLTYPE_NODE &&
 	    oid->oid_handler == NULL) {
+		/* Those to be skipped are shown when they are named. */
 		RB_FOREACH(child, sysctl_oid_list, &oid->oid_children)
-			show(child, o);
+			if ((child->oid_kind & CTLFLAG_SKIP) == 0)
+				show(child, o);
 		return;
 	}
 	if ((oid->oid_kind & CTLFLAG_RD) == 0)

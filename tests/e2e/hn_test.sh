@@ -159,7 +159,9 @@ basic_body() {
 	guest_sysctl vm dev.hn.0 >sysctl.out
 	atf_check -o match:'nvs_version: 393217' -o match:'ndis_version: 6.30' \
 	    -o match:'tx_stale: 0' -o match:'rx_rejected: 0' -o match:'rejected: 0' \
-	    cat sysctl.out
+	    -o match:'friendly_name: net0' -o not-match:'host_stats' cat sysctl.out
+	shows '^rx_bytes [1-9][0-9]*, rx_discards [0-9]*, rx_errors 0, tx_bytes [1-9]' \
+	    hn vm host_stats
 	net_stop vm
 	echo "figure: net.basic every size of ping; TCP out $(gbit $out), in" \
 	    "$(gbit $in); $compared frames compared"

@@ -198,6 +198,7 @@ fresh(struct net_nic *nic)
 	c.max_subchannels = nic->channels - 1;
 	c.speed = nic->speed;
 	c.link = nic->carrier;
+	snprintf(c.name, sizeof(c.name), "%s", nic->name);
 	c.offload.can = bits & HVK_OFF_ALL;
 	c.offload.lso4_max = c.offload.lso6_max = NET_LSO_MAX;
 	c.offload.lso4_min = c.offload.lso6_min = 2;

@@ -215,7 +215,10 @@ statistics(struct net_nic *nic)
 	net_nic_sum(nic, &sum);
 	to->tx_frames = sum.tx_frames;
 	to->rx_frames = sum.rx_frames;
-	to->tx_errors = sum.drop[DROP_BACKEND];
+	to->tx_bytes = sum.tx_bytes;
+	to->rx_bytes = sum.rx_bytes;
+	to->tx_errors = sum.drop[DROP_BAD];
+	to->tx_discards = sum.drop[DROP_BACKEND];
 	to->rx_errors = sum.drop[DROP_BIG];
 	to->rx_no_buffer = sum.drop[DROP_NO_BUFFER] + sum.drop[DROP_NO_RING];
 }

@@ -67,6 +67,32 @@ uint32_t	hvk_offload_params_encode(uint32_t can, uint32_t on,
 int	hvk_offload_params_decode(const void *from, uint32_t len,
 	    uint32_t *on);
 
+/*
+ * STATISTICS, as the guest sees its adapter (rx: to it).  encode writes
+ * HVK_NDIS_STATISTICS bytes and returns that; decode takes what the other side
+ * says is valid.  HVK_NSTATS counters in the order of hvk_net_stat_name().
+ */
+enum hvk_net_stat {
+	HVK_STAT_RX_BYTES, HVK_STAT_RX_UNICAST, HVK_STAT_RX_MULTICAST,
+	HVK_STAT_RX_BROADCAST, HVK_STAT_RX_DISCARDS, HVK_STAT_RX_ERRORS,
+	HVK_STAT_TX_BYTES, HVK_STAT_TX_UNICAST, HVK_STAT_TX_MULTICAST,
+	HVK_STAT_TX_BROADCAST, HVK_STAT_TX_DISCARDS, HVK_STAT_TX_ERRORS,
+	HVK_NSTATS
+};
+
+struct hvk_net_statistics {
+	uint32_t	has;		/* 1u << HVK_STAT_* */
+	uint64_t	n[HVK_NSTATS];	/* 0 where not */
+};
+
+#define	HVK_NDIS_STATISTICS	152u
+
+uint32_t	hvk_net_statistics_encode(const struct hvk_net_statistics *,
+		    void *to);
+int	hvk_net_statistics_decode(const void *from, uint32_t len,
+	    struct hvk_net_statistics *);
+const char	*hvk_net_stat_name(enum hvk_net_stat);
+
 struct hvk_net_rss_caps {
 	uint32_t	queues;
 	uint32_t	entries;	/* of the table, at most 128 */

@@ -51,6 +51,7 @@
 #define	HVK_NETVSP_OUT		16	/* messages waiting to go out */
 #define	HVK_NETVSP_OUT_NOTES	4	/* of which answers leave these free */
 #define	HVK_NETVSP_OUT_LEN	1024
+#define	HVK_NETVSP_NAME		64	/* bytes of an adapter's name */
 #define	HVK_NETVSP_MULTICAST	64	/* addresses in the filter */
 #define	HVK_NETVSP_CHANNELS	64
 #define	HVK_NETVSP_MTU_MIN	68u
@@ -101,12 +102,15 @@ struct hvk_netvsp_config {
 	uint32_t	hash;		/* HVK_RSS_*; 0: no RSS */
 	uint32_t	max_packets;	/* 0: 8; RNDIS messages in one send */
 	uint32_t	section_size;	/* 0: HVK_NETVSP_SECTION */
+	char		name[HVK_NETVSP_NAME]; /* UTF-8; "": it has none */
 };
 
 /* Filled in by the caller before control messages are given. */
 struct hvk_netvsp_stats {
 	uint64_t	tx_frames, rx_frames;	/* as the guest sees it */
+	uint64_t	tx_bytes, rx_bytes;
 	uint64_t	tx_errors, rx_errors;
+	uint64_t	tx_discards;
 	uint64_t	rx_no_buffer;
 };
 

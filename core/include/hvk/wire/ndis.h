@@ -89,6 +89,34 @@ struct hvk_ndis_header {
 };
 HVK_SIZE(struct hvk_ndis_header, 4);
 
+/* STATISTICS: which of the counters are there, and all of them. */
+#define	HVK_STAT_VALID_RX_UNICAST	0x00000001u
+#define	HVK_STAT_VALID_RX_MULTICAST	0x00000002u
+#define	HVK_STAT_VALID_RX_BROADCAST	0x00000004u
+#define	HVK_STAT_VALID_RX_BYTES		0x00000008u
+#define	HVK_STAT_VALID_RX_DISCARDS	0x00000010u
+#define	HVK_STAT_VALID_RX_ERRORS	0x00000020u
+#define	HVK_STAT_VALID_TX_UNICAST	0x00000040u
+#define	HVK_STAT_VALID_TX_MULTICAST	0x00000080u
+#define	HVK_STAT_VALID_TX_BROADCAST	0x00000100u
+#define	HVK_STAT_VALID_TX_BYTES		0x00000200u
+#define	HVK_STAT_VALID_TX_ERRORS	0x00000400u
+#define	HVK_STAT_VALID_TX_DISCARDS	0x00008000u
+
+struct hvk_ndis_statistics {
+	struct hvk_ndis_header header;
+	uint32_t	valid;
+	uint64_t	rx_discards, rx_errors;
+	uint64_t	rx_bytes, rx_unicast, rx_multicast, rx_broadcast;
+	uint64_t	tx_bytes, tx_unicast, tx_multicast, tx_broadcast;
+	uint64_t	tx_errors, tx_discards;
+	uint64_t	kinds[6];	/* bytes: rx, tx; each kind of frame */
+};
+HVK_SIZE(struct hvk_ndis_statistics, 152);
+HVK_AT(struct hvk_ndis_statistics, rx_discards, 8);
+HVK_AT(struct hvk_ndis_statistics, tx_bytes, 56);
+HVK_AT(struct hvk_ndis_statistics, kinds, 104);
+
 /* Encapsulations that an offload works with. */
 #define	HVK_ENCAP_NULL			0x1u
 #define	HVK_ENCAP_8023			0x2u

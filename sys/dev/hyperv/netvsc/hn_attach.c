@@ -11,6 +11,8 @@
 
 #include "hn_var.h"
 
+#include <hvk/utf16.h>
+
 #include <vm/pmap.h>
 
 #include <hvk/guid.h>
@@ -325,6 +327,22 @@ hn_ifattach(struct hn_softc *sc)
 	    hn_lladdr_event, sc, EVENTHANDLER_PRI_ANY);
 }
 
+/* What the administrator of the host calls the interface; most say nothing. */
+static void
+hn_name(struct hn_softc *sc)
+{
+	uint32_t len;
+	char *p;
+
+	if (hn_query(sc, HVK_OID_FRIENDLY_NAME) != 0)
+		return;
+	(void)hvk_utf16_decode(sc->sc_name, sizeof(sc->sc_name),
+	    sc->sc_answer, sc->sc_answer_len / 2, &len);
+	for (p = sc->sc_name; *p != '\0'; p++)
+		if ((u_char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+}
+
 static int
 hn_attach(device_t dev)
 {
@@ -356,6 +374,8 @@ hn_attach(device_t dev)
 	callout_reset_sbt(&sc->sc_tick, HN_TICK, 0, hn_tick, sc, C_PREL(2));
 	sx_xlock(&sc->sc_cfg);
 	error = hn_synth_attach(sc, ETHERMTU);
+	if (error == 0)
+		hn_name(sc);
 	sx_xunlock(&sc->sc_cfg);
 	if (error != 0) {
 		device_printf(dev, "%s\n", hn_nvs_reason(sc));

@@ -66,6 +66,10 @@ hn_nvs_event(struct hn_softc *sc, enum hvk_netvsc_event event)
 		break;
 	case HVK_NETVSC_REQUEST_OVER:
 		sc->sc_request_over = true;
+		sc->sc_answer_len = MIN(sc->sc_nv.request.len, HN_ANSWER);
+		if (sc->sc_answer_len != 0)
+			memcpy(sc->sc_answer, sc->sc_nv.request.data,
+			    sc->sc_answer_len);
 		wakeup(&sc->sc_nv);
 		break;
 	case HVK_NETVSC_HAS_FAILED:
@@ -266,4 +270,18 @@ hn_request(struct hn_softc *sc, int (*call)(struct hn_softc *, void *),
 	    ENXIO;
 	mtx_unlock(&sc->sc_mtx);
 	return (error);
+}
+
+static int
+hn_query_call(struct hn_softc *sc, void *arg)
+{
+	return (hvk_netvsc_query(&sc->sc_nv, *(uint32_t *)arg, NULL, 0,
+	    hn_now()));
+}
+
+/* 0: the answer is in sc_answer. */
+int
+hn_query(struct hn_softc *sc, uint32_t oid)
+{
+	return (hn_request(sc, hn_query_call, &oid));
 }

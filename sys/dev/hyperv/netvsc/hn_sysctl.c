@@ -373,6 +373,32 @@ hn_show_sysctl(SYSCTL_HANDLER_ARGS)
 	return (sysctl_handle_string(oidp, text, sizeof(text), req));
 }
 
+/* The host's counters, asked for each time. */
+static int
+hn_host_sysctl(SYSCTL_HANDLER_ARGS)
+{
+	struct hn_softc *sc = arg1;
+	struct hvk_net_statistics s;
+	char text[512];
+	int error, i, n;
+
+	sx_xlock(&sc->sc_cfg);
+	error = hn_query(sc, (uint32_t)arg2);
+	if (error == 0 && hvk_net_statistics_decode(sc->sc_answer,
+	    sc->sc_answer_len, &s) != HVK_OK)
+		error = EPROTO;
+	sx_xunlock(&sc->sc_cfg);
+	if (error != 0)
+		return (error);
+	text[0] = '\0';
+	for (i = n = 0; i < HVK_NSTATS; i++)
+		if ((s.has & 1u << i) != 0)
+			n += snprintf(text + n, sizeof(text) - n, "%s%s %ju",
+			    n == 0 ? "" : ", ", hvk_net_stat_name(i),
+			    (uintmax_t)s.n[i]);
+	return (sysctl_handle_string(oidp, text, sizeof(text), req));
+}
+
 struct hn_row {
 	const char	*name;
 	size_t		 offset;
@@ -654,6 +680,13 @@ hn_sysctl_attach(struct hn_softc *sc)
 	    &hn_vf_xpnt_accbpf, 0, "Accurate BPF for transparent VF");
 	SYSCTL_ADD_INT(ctx, child, OID_AUTO, "txdesc_cnt", CTLFLAG_RD,
 	    __DECONST(int *, &txdescs), 0, "# of total TX descs");
+	SYSCTL_ADD_STRING(ctx, child, OID_AUTO, "friendly_name", CTLFLAG_RD,
+	    sc->sc_name, 0, "the interface's name at the host");
+	/* Skipped when all are listed: it waits for the host. */
+	SYSCTL_ADD_PROC(ctx, child, OID_AUTO, "host_stats", CTLTYPE_STRING |
+	    CTLFLAG_RD | CTLFLAG_SKIP | CTLFLAG_MPSAFE, sc,
+	    HVK_OID_STATISTICS, hn_host_sysctl,
+	    "A", "the host's counters of the interface");
 	SYSCTL_ADD_ULONG(ctx, child, OID_AUTO, "mtu_changes", CTLFLAG_RD,
 	    &sc->sc_mtu_changes, "changes of the MTU");
 	SYSCTL_ADD_ULONG(ctx, child, OID_AUTO, "mtu_rollbacks", CTLFLAG_RD,

@@ -65,6 +65,7 @@
 #include <vmbus.h>
 #include <hvk_compat.h>
 #include <hvk/guest/netvsc.h>
+#include <hvk/ndis.h>
 
 #define	HN_MAXRINGS	HVK_NETVSC_CHANNELS
 #define	HN_RING_SIZE	(128 * PAGE_SIZE)	/* each way */
@@ -89,6 +90,8 @@
 #define	HN_STALL_MS	30000		/* the host ends no send: it is dead */
 #define	HN_REPORT_MS	10000		/* between two lines on nonsense */
 #define	HN_RENEW_MS	5000		/* link down for new addresses */
+#define	HN_ANSWER	256		/* bytes of an answer, at most */
+#define	HN_NAME		96		/* bytes of the name at the host */
 #define	HN_LINK_BURST	8		/* changes of the link at once, then */
 #define	HN_LINK_MS	1000		/* one in so long */
 
@@ -189,6 +192,8 @@ struct hn_softc {
 	bool			 sc_msg_pending;
 	bool			 sc_requesting;
 	bool			 sc_request_over;
+	uint32_t		 sc_answer_len;	/* of the last one; stays */
+	uint8_t			 sc_answer[HN_ANSWER]; /* while sc_cfg is held */
 	bool			 sc_failed;	/* the host is of no use */
 	bool			 sc_stopping;
 	bool			 sc_want_link;
@@ -222,6 +227,7 @@ struct hn_softc {
 	uint64_t		 sc_link_said;	/* no line on that before */
 	uint64_t		 sc_restart_said; /* nor on a lost channel */
 	uint8_t			 sc_mac[ETHER_ADDR_LEN];
+	char			 sc_name[HN_NAME]; /* set once, at attach */
 	struct hn_mem		 sc_recv;
 	struct hn_mem		 sc_send;
 	eventhandler_tag	 sc_lladdr_tag;
@@ -350,6 +356,7 @@ int	hn_media_change(struct ifnet *);
 void	hn_media_status(struct ifnet *, struct ifmediareq *);
 
 /* hn_nvs.c: a request, sc_cfg held: 0 or errno.  `call' under sc_mtx. */
+int	hn_query(struct hn_softc *, uint32_t oid);
 int	hn_request(struct hn_softc *, int (*call)(struct hn_softc *, void *),
 	    void *arg);
 
