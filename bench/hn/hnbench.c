@@ -49,6 +49,7 @@ SYSCTL_UINT(_hw_hnbench, OID_AUTO, lost, CTLFLAG_RD, &hb_lost, 0,
     "frames that did not come");
 
 static struct mtx hb_mtx;
+MTX_SYSINIT(hnbench, &hb_mtx, "hnbench", MTX_DEF);
 static u_int hb_batches;		/* still to be sent */
 static u_int hb_missing;		/* of the batch under way */
 static u_int hb_seen;			/* all */
@@ -118,6 +119,32 @@ hb_input(if_t ifp __unused, struct mbuf *m)
 		taskqueue_enqueue(hb_tq, &hb_task);
 }
 
+/* The first run finds the interfaces: they attach when they will. */
+static int
+hb_find(void)
+{
+	struct taskqueue *tq;
+
+	if (hb_tq != NULL)
+		return (0);
+	tq = hnbench_taskqueue(0);
+	hb_from = ifunit_ref("hn0");
+	hb_to = ifunit_ref("hn1");
+	if (tq == NULL || hb_from == NULL || hb_to == NULL) {
+		if (hb_from != NULL)
+			if_rele(hb_from);
+		if (hb_to != NULL)
+			if_rele(hb_to);
+		printf("hnbench: there is no hn0 or hn1\n");
+		return (ENXIO);
+	}
+	TASK_INIT(&hb_task, 0, hb_send, NULL);
+	hb_input_was = if_getinputfn(hb_to);
+	if_setinputfn(hb_to, hb_input);
+	hb_tq = tq;
+	return (0);
+}
+
 static int
 hb_run(u_int batches)
 {
@@ -127,6 +154,9 @@ hb_run(u_int batches)
 	if (hb_batch == 0 || hb_batch > HB_BATCH || batches == 0 ||
 	    hb_len < ETHER_HDR_LEN || hb_len > HB_MAXLEN)
 		return (EINVAL);
+	error = hb_find();
+	if (error != 0)
+		return (error);
 	mtx_lock(&hb_mtx);
 	if (hb_missing != 0) {
 		mtx_unlock(&hb_mtx);
@@ -169,38 +199,19 @@ SYSCTL_PROC(_hw_hnbench, OID_AUTO, run, CTLTYPE_UINT | CTLFLAG_RW |
     CTLFLAG_MPSAFE, NULL, 0, hb_sysctl_run, "IU", "send so many batches");
 
 static int
-hb_load(void)
-{
-
-	hb_tq = hnbench_taskqueue(0);
-	hb_from = ifunit_ref("hn0");
-	hb_to = ifunit_ref("hn1");
-	if (hb_tq == NULL || hb_from == NULL || hb_to == NULL) {
-		printf("hnbench: there is no hn0 or hn1\n");
-		return (ENXIO);
-	}
-	mtx_init(&hb_mtx, "hnbench", NULL, MTX_DEF);
-	TASK_INIT(&hb_task, 0, hb_send, NULL);
-	hb_input_was = if_getinputfn(hb_to);
-	if_setinputfn(hb_to, hb_input);
-	return (0);
-}
-
-static int
 hb_event(module_t mod __unused, int what, void *arg __unused)
 {
 
 	switch (what) {
 	case MOD_LOAD:
-		return (hb_load());
+		return (0);
 	case MOD_UNLOAD:
-		if (hb_to == NULL)
+		if (hb_tq == NULL)
 			return (0);
 		if_setinputfn(hb_to, hb_input_was);
 		taskqueue_drain(hb_tq, &hb_task);
 		if_rele(hb_from);
 		if_rele(hb_to);
-		mtx_destroy(&hb_mtx);
 		return (0);
 	default:
 		return (EOPNOTSUPP);

@@ -14,7 +14,8 @@
 # The peer's figures were measured outside this repository, by this script:
 # HVK_BENCH_HN_PEER=DIRECTORY measures the hv_vmbus.ko and hv_netvsc.ko that are
 # there, with an hnbench.ko made for them, and prints lines for peer.txt.
-# HVK_BENCH_HN_FUNCTIONS=1 prints where the instructions are.
+# HVK_BENCH_HN_FUNCTIONS=1 prints where the instructions are, and
+# HVK_BENCH_HN_SIZES and _BATCHES choose (default "64 256 1500 9000", "1 8 32").
 
 set -eu
 build=$(cd "$1" && pwd)
@@ -154,8 +155,8 @@ echo "hn(4): instructions for each frame, load" \
     "$(cut -d' ' -f1-3 /proc/loadavg)"
 rm -f "$dir/hn-peer.txt"
 start
-for size in 64 256 1500 9000; do
-	for b in 1 8 32; do
+for size in ${HVK_BENCH_HN_SIZES:-64 256 1500 9000}; do
+	for b in ${HVK_BENCH_HN_BATCHES:-1 8 32}; do
 		measure $size $b
 	done
 done

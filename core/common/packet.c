@@ -207,7 +207,7 @@ hvk_packet_parse_ranges(struct hvk_packet *packet, const uint8_t *bytes,
 }
 
 /*
- * The cursor of both iterators: which range is next in the upper half, where
+ * The cursor of both iterators (the other one is in packet.h): which range is next in the upper half, where
  * it lies in units of 8 bytes in the lower.  A packet has fewer than 65536 of
  * each.
  */
@@ -240,22 +240,5 @@ hvk_packet_gpa_next(const struct hvk_packet *packet, uint32_t *cursor,
 	view->npfn = npfn;
 	view->pfns = packet->ranges + at;
 	*cursor = (index + 1) << 16 | (at + npfn * 8) / 8;
-	return (HVK_OK);
-}
-
-int
-hvk_packet_xfer_next(const struct hvk_packet *packet, uint32_t *cursor,
-    struct hvk_xfer_range *range)
-{
-	uint32_t index;
-
-	if (packet->type != HVK_PKT_XFER_PAGES)
-		return (HVK_REJECT);
-	index = *cursor >> 16;
-	if (index >= packet->nranges)
-		return (HVK_AGAIN);
-	hvk_copy(range, packet->ranges + index * sizeof(*range),
-	    sizeof(*range));
-	*cursor = (index + 1) << 16;
 	return (HVK_OK);
 }

@@ -10,7 +10,6 @@
 #include <hvk/rndis.h>
 
 #define	PACKET		((uint32_t)sizeof(struct hvk_rndis_packet_header))
-#define	OFFSET_MIN	(PACKET - HVK_RNDIS_BODY)	/* of any part */
 #define	PPI		((uint32_t)sizeof(struct hvk_rndis_ppi))
 
 /*
@@ -114,22 +113,14 @@ pieces(const uint8_t *at, uint32_t left, struct hvk_net_meta *meta)
 	return (true);
 }
 
-/* Whether [off, off + len) is a part of a body of that size. */
-static inline bool
-within(uint32_t off, uint32_t len, uint32_t body)
-{
-	return (off >= OFFSET_MIN && off <= body && len <= body - off);
-}
-
-/* The information of a message, whose header is h and good so far. */
-static HVK_NOINLINE int
-parse_info(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t at,
+int
+hvk_rndis_parse_info(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t at,
     const struct hvk_rndis_packet_header *h, struct hvk_net_meta *meta)
 {
 	uint32_t copy[HVK_RNDIS_PPI_MAX / 4];
 
 	if (h->ppi_len > HVK_RNDIS_PPI_MAX ||
-	    !within(h->ppi_offset, h->ppi_len, h->len - HVK_RNDIS_BODY))
+	    !hvk_rndis_within(h->ppi_offset, h->ppi_len, h->len - HVK_RNDIS_BODY))
 		return (HVK_REJECT);
 	if (h->ppi_offset < h->data_offset + h->data_len &&
 	    h->data_offset < h->ppi_offset + h->ppi_len)
@@ -145,15 +136,10 @@ hvk_rndis_parse(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t at,
     uint32_t room, struct hvk_rndis_frame *f)
 {
 	struct hvk_rndis_packet_header h;
-	uint32_t body;
 
-	if (room < PACKET || !fetch(seg, nseg, at, &h, sizeof(h)))
-		return (HVK_REJECT);
-	if (h.type != HVK_RNDIS_PACKET || h.len < PACKET || h.len > room)
-		return (HVK_REJECT);
-	body = h.len - HVK_RNDIS_BODY;
-	if (h.data_len == 0 || !within(h.data_offset, h.data_len, body) ||
-	    (h.oob_len != 0 && !within(h.oob_offset, h.oob_len, body)))
+	if (room < PACKET || !fetch(seg, nseg, at, &h, sizeof(h)) ||
+	    !hvk_rndis_sane(h.type, h.len, room, h.data_offset, h.data_len,
+	    h.oob_offset, h.oob_len))
 		return (HVK_REJECT);
 	f->message = at;
 	f->message_len = h.len;
@@ -161,7 +147,7 @@ hvk_rndis_parse(const struct hvk_net_seg *seg, uint32_t nseg, uint32_t at,
 	f->len = h.data_len;
 	f->meta.has = 0;
 	return (h.ppi_len == 0 ? HVK_OK :
-	    parse_info(seg, nseg, at, &h, &f->meta));
+	    hvk_rndis_parse_info(seg, nseg, at, &h, &f->meta));
 }
 
 void
@@ -195,55 +181,56 @@ hvk_rndis_walk_next(struct hvk_rndis_walk *w, struct hvk_rndis_frame *f)
 	return (HVK_OK);
 }
 
-static inline uint8_t *
-put(uint8_t *at, uint32_t type, uint32_t word)
-{
-	struct {
-		struct hvk_rndis_ppi ppi;
-		uint32_t word;
-	} one = { { PPI + 4, type, PPI }, word };
+/* 44 bytes and 16 for each bit. */
+#define	LEN1(n)		44 + 16 * (n)
+#define	LEN2(n)		LEN1(n), LEN1((n) + 1)
+#define	LEN4(n)		LEN2(n), LEN2((n) + 1)
+#define	LEN8(n)		LEN4(n), LEN4((n) + 1)
+#define	LEN16(n)	LEN8(n), LEN8((n) + 1)
+#define	LEN32(n)	LEN16(n), LEN16((n) + 1)
+const uint8_t hvk_rndis_header_lens[HVK_NET_ALL + 1] = {
+	LEN32(0), LEN32(1)
+};
 
-	hvk_copy(at, &one, sizeof(one));
-	return (at + sizeof(one));
+void
+hvk_rndis_write_pieces(uint8_t *at, const struct hvk_net_meta *meta)
+{
+	struct hvk_ppi_packet_id id;
+	uint32_t word;
+
+	if ((meta->has & HVK_NET_HASH_INFO) != 0) {
+		hvk_rndis_piece(at, HVK_PPI_HASH_INFO, meta->hash_info);
+		at += 16;
+	}
+	if ((meta->has & HVK_NET_VLAN) != 0) {
+		hvk_rndis_piece(at, HVK_PPI_8021Q, vlan_encode(meta->vlan));
+		at += 16;
+	}
+	if ((meta->has & HVK_NET_LSO) != 0) {
+		hvk_rndis_piece(at, HVK_PPI_LSO, meta->lso);
+		at += 16;
+	}
+	if ((meta->has & HVK_NET_CSUM) != 0) {
+		hvk_rndis_piece(at, HVK_PPI_CHECKSUM, meta->csum);
+		at += 16;
+	}
+	if ((meta->has & HVK_NET_PACKET_ID) != 0) {
+		id.version = HVK_PACKET_ID_VERSION;
+		id.flags = meta->packet_flags;
+		id.id = meta->packet_id;
+		hvk_copy(&word, &id, sizeof(word));
+		hvk_rndis_piece(at, HVK_PPI_PACKET_ID, word);
+	}
 }
 
 uint32_t
 hvk_rndis_encode(void *to, const struct hvk_net_meta *meta, uint32_t len,
     uint32_t align)
 {
-	struct hvk_rndis_packet_header h;
-	struct hvk_ppi_packet_id id;
-	uint8_t *at = to;
-	uint32_t header, word;
+	uint32_t header;
 
 	header = hvk_rndis_header_len(meta);
-	hvk_zero(&h, sizeof(h));
-	h.type = HVK_RNDIS_PACKET;
-	h.len = (header + len + align - 1) & ~(align - 1);
-	h.data_offset = header - HVK_RNDIS_BODY;
-	h.data_len = len;
-	if (header != PACKET) {
-		h.ppi_offset = OFFSET_MIN;
-		h.ppi_len = header - PACKET;
-	}
-	hvk_copy(at, &h, sizeof(h));
-	at += sizeof(h);
-	if ((meta->has & HVK_NET_HASH) != 0)
-		at = put(at, HVK_PPI_HASH_VALUE, meta->hash);
-	if ((meta->has & HVK_NET_HASH_INFO) != 0)
-		at = put(at, HVK_PPI_HASH_INFO, meta->hash_info);
-	if ((meta->has & HVK_NET_VLAN) != 0)
-		at = put(at, HVK_PPI_8021Q, vlan_encode(meta->vlan));
-	if ((meta->has & HVK_NET_LSO) != 0)
-		at = put(at, HVK_PPI_LSO, meta->lso);
-	if ((meta->has & HVK_NET_CSUM) != 0)
-		at = put(at, HVK_PPI_CHECKSUM, meta->csum);
-	if ((meta->has & HVK_NET_PACKET_ID) != 0) {
-		id.version = HVK_PACKET_ID_VERSION;
-		id.flags = meta->packet_flags;
-		id.id = meta->packet_id;
-		hvk_copy(&word, &id, sizeof(word));
-		(void)put(at, HVK_PPI_PACKET_ID, word);
-	}
+	hvk_rndis_write(to, meta, header, len,
+	    (header + len + align - 1) & ~(align - 1));
 	return (header);
 }

@@ -32,6 +32,8 @@ hvk_netvsc_tx_init(struct hvk_netvsc_tx *tx, struct hvk_netvsc_send *slots,
 	    c->count > HVK_NETVSC_MAX_SECTIONS || c->max_packets == 0 ||
 	    c->align == 0 || (c->align & (c->align - 1)) != 0 ||
 	    (c->section_size == 0) != (c->count == 0) ||
+	    c->section_size > HVK_NETVSC_MAX_SECTION ||
+	    c->align > HVK_NETVSC_MAX_SECTION ||
 	    (uint64_t)c->section_size * ((uint64_t)c->first + c->count) >
 	    UINT32_MAX)
 		return (HVK_RANGE);
@@ -43,6 +45,7 @@ hvk_netvsc_tx_init(struct hvk_netvsc_tx *tx, struct hvk_netvsc_send *slots,
 	tx->size = (uint16_t)size;
 	tx->config = *c;
 	tx->open = NO_SLOT;
+	tx->round = c->align - 1;
 	tx->agg_size = c->section_size < c->max_transfer ? c->section_size :
 	    c->max_transfer;
 	tx->agg_packets = c->max_packets;
@@ -136,58 +139,56 @@ section_open(struct hvk_netvsc_tx *tx)
 	slot = slot_get(tx, SLOT_OPEN);
 	slot->section = section;
 	tx->open = (uint16_t)(slot - tx->slot);
-	tx->used = 0;
+	tx->base = tx->config.buffer +
+	    (size_t)section * tx->config.section_size;
+	tx->at = tx->base;
+	tx->packets = 0;
+	tx->bytes = 0;
 	return (HVK_OK);
 }
 
-int
-hvk_netvsc_tx_copy(struct hvk_netvsc_tx *tx, const struct hvk_net_meta *meta,
-    uint32_t len, uint8_t **at)
+/* How much the open section may still take, by the limits as they are now. */
+static void
+section_limit(struct hvk_netvsc_tx *tx)
 {
-	struct hvk_netvsc_send *slot;
-	uint32_t header, need;
-	uint8_t *to;
+	uint32_t most, packets, used = (uint32_t)(tx->at - tx->base);
+
+	most = tx->agg_size < tx->config.section_size ? tx->agg_size :
+	    tx->config.section_size;
+	packets = tx->agg_packets < tx->config.max_packets ? tx->agg_packets :
+	    tx->config.max_packets;
+	tx->left = tx->more = 0;
+	if ((used & tx->round) != 0 || used >= most || tx->packets >= packets)
+		return;
+	tx->left = most - used;
+	tx->more = packets - tx->packets;
+}
+
+int
+hvk_netvsc_tx_section(struct hvk_netvsc_tx *tx,
+    const struct hvk_net_meta *meta, uint32_t len, uint8_t **at)
+{
+	uint32_t header = hvk_rndis_header_len(meta), need;
 	int error;
 
-	if (len == 0 || len > tx->config.section_size)
+	if (len == 0 || len > tx->config.section_size ||
+	    header + len > tx->config.section_size)
 		return (HVK_RANGE);
-	header = hvk_rndis_header_len(meta);
-	if (header + len > tx->config.section_size)
-		return (HVK_RANGE);
-	/* The padding may be missing at a section's end. */
-	need = (header + len + tx->config.align - 1) &
-	    ~(tx->config.align - 1);
-	if (need > tx->config.section_size)
-		need = header + len;
-	if (tx->open == NO_SLOT) {
+	need = (header + len + tx->round) & ~tx->round;
+	if (tx->open != NO_SLOT) {
+		section_limit(tx);
+		if (need > tx->left)
+			return (HVK_AGAIN);
+	} else {
 		error = section_open(tx);
 		if (error != HVK_OK)
 			return (error);
-	} else if ((tx->used & (tx->config.align - 1)) != 0 ||
-	    tx->used + need >
-	    (tx->agg_size < tx->config.section_size ? tx->agg_size :
-	    tx->config.section_size) ||
-	    tx->slot[tx->open].packets >= tx->agg_packets ||
-	    tx->slot[tx->open].packets >= tx->config.max_packets)
-		return (HVK_AGAIN);
-	slot = &tx->slot[tx->open];
-	to = tx->config.buffer + (size_t)slot->section *
-	    tx->config.section_size + tx->used;
-	/*
-	 * What is padding must not be what was there before.  Eight bytes at
-	 * the end are cheaper than none or a few; header and frame go on top.
-	 */
-	hvk_zero(to + need - 8, 8);
-	if (need - header - len > 8)
-		hvk_zero(to + header + len, need - header - len);
-	(void)hvk_rndis_encode(to, meta, len,
-	    (need & (tx->config.align - 1)) == 0 ? tx->config.align : 1);
-	tx->used += need;
-	slot->packets++;
-	slot->bytes += len;
-	tx->frames++;
-	tx->copied++;
-	*at = to + header;
+		/* The padding may be missing at a section's end. */
+		if (need > tx->config.section_size)
+			need = header + len;
+	}
+	*at = hvk_netvsc_tx_place(tx, meta, header, len, need);
+	section_limit(tx);
 	return (HVK_OK);
 }
 
@@ -216,7 +217,12 @@ hvk_netvsc_tx_close(struct hvk_netvsc_tx *tx, struct hvk_netvsc_out *out)
 		return (HVK_AGAIN);
 	slot = &tx->slot[tx->open];
 	tx->open = NO_SLOT;
-	give(tx, slot, tx->used, out);
+	tx->left = 0;
+	slot->packets = (uint16_t)tx->packets;
+	slot->bytes = tx->bytes;
+	tx->frames += tx->packets;
+	tx->copied += tx->packets;
+	give(tx, slot, (uint32_t)(tx->at - tx->base), out);
 	return (HVK_OK);
 }
 
@@ -321,9 +327,16 @@ hvk_netvsc_tx_stalled(struct hvk_netvsc_tx *tx, uint64_t now, uint64_t ms)
 bool
 hvk_netvsc_tx_end(struct hvk_netvsc_tx *tx, struct hvk_netvsc_sent *sent)
 {
+	struct hvk_netvsc_send *slot;
 	uint32_t i;
 
+	if (tx->open != NO_SLOT) {
+		slot = &tx->slot[tx->open];
+		slot->packets = (uint16_t)tx->packets;
+		slot->bytes = tx->bytes;
+	}
 	tx->open = NO_SLOT;
+	tx->left = 0;
 	for (i = 0; i < tx->size; i++)
 		if (tx->slot[i].state != SLOT_FREE) {
 			slot_put(tx, &tx->slot[i], sent);

@@ -69,8 +69,22 @@ int	hvk_packet_gpa_next(const struct hvk_packet *, uint32_t *cursor,
 	    struct hvk_gpa_view *);
 
 /* The same for a HVK_PKT_XFER_PAGES packet; its ranges are all the same size. */
-int	hvk_packet_xfer_next(const struct hvk_packet *, uint32_t *cursor,
-	    struct hvk_xfer_range *);
+HVK_INLINE int
+hvk_packet_xfer_next(const struct hvk_packet *packet, uint32_t *cursor,
+    struct hvk_xfer_range *range)
+{
+	uint32_t index;
+
+	if (packet->type != HVK_PKT_XFER_PAGES)
+		return (HVK_REJECT);
+	index = *cursor >> 16;
+	if (index >= packet->nranges)
+		return (HVK_AGAIN);
+	hvk_copy(range, packet->ranges + index * sizeof(*range),
+	    sizeof(*range));
+	*cursor = (index + 1) << 16;
+	return (HVK_OK);
+}
 
 /*
  * Used by hvk_ring_rx_next(): fills in what belongs to types 7 and 9 from the

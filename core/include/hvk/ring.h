@@ -160,6 +160,8 @@ bool	hvk_ring_tx_want(struct hvk_ring_tx *, uint32_t bytes);
 
 /* The largest packet that can be queued now, with its descriptor, in bytes. */
 uint32_t	hvk_ring_tx_room(struct hvk_ring_tx *);
+/* Whether it is one of so many, without a look at the peer if that can be. */
+static inline bool hvk_ring_tx_fits(struct hvk_ring_tx *, uint32_t bytes);
 
 /*
  * Copy the next packet once into buf (private, 8-aligned, cap bytes) and parse
@@ -327,6 +329,13 @@ hvk_tx_completion(struct hvk_ring_tx *tx, uint64_t txid, const void *payload,
 	/* An empty completion may come without an address. */
 	return (hvk_tx_plain(tx, HVK_PKT_COMPLETION, false, txid,
 	    len != 0 ? payload : tx, len));
+}
+
+static inline bool
+hvk_ring_tx_fits(struct hvk_ring_tx *tx, uint32_t bytes)
+{
+	return (hvk_likely(hvk_align8(bytes) + HVK_RING_TRAILER < tx->room) ||
+	    hvk_ring_tx_room(tx) >= bytes);
 }
 
 static inline bool

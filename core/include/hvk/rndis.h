@@ -70,6 +70,84 @@ struct hvk_rndis_frame {
 int	hvk_rndis_parse(const struct hvk_net_seg *, uint32_t nseg, uint32_t at,
 	    uint32_t room, struct hvk_rndis_frame *);
 
+/* Eight shared bytes, once: the compiler cannot go and look there again. */
+HVK_INLINE uint64_t
+hvk_rndis_fetch(const uint8_t *at)
+{
+	uint64_t word;
+
+	hvk_copy(&word, at, sizeof(word));
+	__asm__ volatile ("" : "+r" (word));
+	return (word);
+}
+
+/* Whether [off, off + len) is a part of a message's body of that size. */
+HVK_INLINE bool
+hvk_rndis_within(uint32_t off, uint32_t len, uint32_t body)
+{
+	return (off >= sizeof(struct hvk_rndis_packet_header) -
+	    HVK_RNDIS_BODY && off <= body && len <= body - off);
+}
+
+/* The frame and all other parts lie in the message, and that in `room'. */
+HVK_INLINE bool
+hvk_rndis_sane(uint32_t type, uint32_t len, uint32_t room,
+    uint32_t data_offset, uint32_t data_len, uint32_t oob_offset,
+    uint32_t oob_len)
+{
+	uint32_t body = len - HVK_RNDIS_BODY;
+
+	return (type == HVK_RNDIS_PACKET &&
+	    len >= sizeof(struct hvk_rndis_packet_header) && len <= room &&
+	    data_len != 0 && hvk_rndis_within(data_offset, data_len, body) &&
+	    (oob_len == 0 || hvk_rndis_within(oob_offset, oob_len, body)));
+}
+
+/* The per-packet information of a message that is sane and has some. */
+int	hvk_rndis_parse_info(const struct hvk_net_seg *, uint32_t nseg,
+	    uint32_t at, const struct hvk_rndis_packet_header *,
+	    struct hvk_net_meta *);
+
+/*
+ * hvk_rndis_parse() for one whole piece of memory: the frame is *len bytes at
+ * *offset of it.  Both are 0 if it is none.
+ */
+HVK_INLINE int
+hvk_rndis_parse_flat(const uint8_t *base, uint32_t room, uint32_t *offset,
+    uint32_t *len, struct hvk_net_meta *meta)
+{
+	struct hvk_rndis_packet_header h;
+	struct hvk_net_seg seg;
+	uint64_t w0, w1, w2, w3, w4;
+
+	*offset = *len = 0;
+	if (hvk_unlikely(room < sizeof(h)))
+		return (HVK_REJECT);
+	w0 = hvk_rndis_fetch(base);
+	w1 = hvk_rndis_fetch(base + 8);
+	w2 = hvk_rndis_fetch(base + 16);
+	w4 = hvk_rndis_fetch(base + 32);
+	if (hvk_unlikely(!hvk_rndis_sane((uint32_t)w0, (uint32_t)(w0 >> 32),
+	    room, (uint32_t)w1, (uint32_t)(w1 >> 32), (uint32_t)w2,
+	    (uint32_t)(w2 >> 32))))
+		return (HVK_REJECT);
+	*offset = HVK_RNDIS_BODY + (uint32_t)w1;
+	*len = (uint32_t)(w1 >> 32);
+	meta->has = 0;
+	if ((uint32_t)w4 == 0)
+		return (HVK_OK);
+	w3 = hvk_rndis_fetch(base + 24);
+	h.len = (uint32_t)(w0 >> 32);
+	h.data_offset = (uint32_t)w1;
+	h.data_len = *len;
+	h.ppi_offset = (uint32_t)(w3 >> 32);
+	h.ppi_len = (uint32_t)w4;
+	/* Only read: the const is lost for want of a second kind of piece. */
+	seg.base = (uint8_t *)(uintptr_t)base;
+	seg.len = room;
+	return (hvk_rndis_parse_info(&seg, 1, 0, &h, meta));
+}
+
 /* Several messages one after the other. */
 struct hvk_rndis_walk {
 	const struct hvk_net_seg *seg;
@@ -105,16 +183,14 @@ uint32_t	hvk_net_slice(const struct hvk_net_seg *, uint32_t nseg,
 		    uint32_t offset, uint32_t len, struct hvk_net_seg *out,
 		    uint32_t max);
 
+/* By what is in `has': a piece takes 16 bytes. */
+extern const uint8_t hvk_rndis_header_lens[HVK_NET_ALL + 1];
+
 /* Bytes of header in front of a frame with that information. */
 HVK_INLINE uint32_t
 hvk_rndis_header_len(const struct hvk_net_meta *meta)
 {
-	uint32_t n = meta->has & HVK_NET_ALL;
-
-	/* The number of bits, without a library. */
-	n -= n >> 1 & 0x15;
-	n = (n & 0x33) + (n >> 2 & 0x33);
-	return (44 + 16 * ((n + (n >> 4)) & 0xf));
+	return (hvk_rndis_header_lens[meta->has & HVK_NET_ALL]);
 }
 
 /* Bytes of the message; align is a power of two. */
@@ -125,11 +201,56 @@ hvk_rndis_message_len(const struct hvk_net_meta *meta, uint32_t len,
 	return ((hvk_rndis_header_len(meta) + len + align - 1) & ~(align - 1));
 }
 
+/* The pieces but the hash's value, behind one another. */
+void	hvk_rndis_write_pieces(uint8_t *at, const struct hvk_net_meta *);
+
+HVK_INLINE void
+hvk_rndis_pair(uint8_t *at, uint32_t first, uint32_t second)
+{
+	uint64_t both = first | (uint64_t)second << 32;
+
+	hvk_copy(at, &both, sizeof(both));
+}
+
+HVK_INLINE void
+hvk_rndis_piece(uint8_t *at, uint32_t type, uint32_t word)
+{
+	hvk_rndis_pair(at, sizeof(struct hvk_rndis_ppi) + 4, type);
+	hvk_rndis_pair(at + 8, sizeof(struct hvk_rndis_ppi), word);
+}
+
 /*
- * Write the header of a packet message; the frame of `len' bytes (at most 16
- * MiB) comes right behind it.  The message's length is rounded up to align, a
- * power of two.  `to' is 4-aligned and holds HVK_RNDIS_HEADER_MAX, or what
- * hvk_rndis_header_len() says.  Returns the bytes written.
+ * Write the header of a packet message of `total' bytes: `header' bytes, which
+ * is hvk_rndis_header_len(), and then the frame of `len'.  Word by word: this is
+ * a good part of what a frame costs.
+ */
+HVK_INLINE void
+hvk_rndis_write(uint8_t *to, const struct hvk_net_meta *meta, uint32_t header,
+    uint32_t len, uint32_t total)
+{
+	const uint32_t bare = sizeof(struct hvk_rndis_packet_header);
+	const uint32_t zero = 0;
+
+	hvk_rndis_pair(to, HVK_RNDIS_PACKET, total);
+	hvk_rndis_pair(to + 8, header - HVK_RNDIS_BODY, len);
+	hvk_rndis_pair(to + 16, 0, 0);
+	hvk_rndis_pair(to + 24, 0, header != bare ? bare - HVK_RNDIS_BODY : 0);
+	hvk_rndis_pair(to + 32, header - bare, 0);
+	hvk_copy(to + 40, &zero, sizeof(zero));
+	to += bare;
+	if ((meta->has & HVK_NET_HASH) != 0) {
+		hvk_rndis_piece(to, HVK_PPI_HASH_VALUE, meta->hash);
+		to += 16;
+	}
+	if ((meta->has & (HVK_NET_ALL & ~HVK_NET_HASH)) != 0)
+		hvk_rndis_write_pieces(to, meta);
+}
+
+/*
+ * The same for a message whose length is rounded up to align, a power of two.
+ * The frame of `len' bytes (at most 16 MiB) comes right behind the header; `to'
+ * holds HVK_RNDIS_HEADER_MAX, or what hvk_rndis_header_len() says.  Returns the
+ * bytes written.
  */
 uint32_t	hvk_rndis_encode(void *to, const struct hvk_net_meta *,
 		    uint32_t len, uint32_t align);

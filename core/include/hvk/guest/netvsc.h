@@ -377,6 +377,7 @@ enum hvk_netvsc_mtu_step hvk_netvsc_mtu_next(struct hvk_netvsc_mtu *, bool ok);
  */
 #define	HVK_NETVSC_MAX_SENDS	4096	/* slots of one channel */
 #define	HVK_NETVSC_MAX_SECTIONS	4096	/* of one channel */
+#define	HVK_NETVSC_MAX_SECTION	(1u << 30) /* bytes of one */
 
 struct hvk_netvsc_send {		/* private: a slot */
 	void		*cookie;
@@ -402,7 +403,10 @@ struct hvk_netvsc_tx_config {
 struct hvk_netvsc_tx {
 	struct hvk_netvsc_send	*slot;
 	struct hvk_netvsc_tx_config config;
-	/* The caller may lower and raise these two within the config's. */
+	/*
+	 * The caller may lower and raise these two within the config's; less
+	 * counts from the next section on.
+	 */
 	uint32_t	agg_size;	/* bytes in one section */
 	uint32_t	agg_packets;	/* 1: no aggregation */
 	uint16_t	size;
@@ -411,7 +415,13 @@ struct hvk_netvsc_tx {
 	/* private */
 	uint16_t	free;
 	uint16_t	open;		/* slot being filled */
-	uint32_t	used;		/* bytes in its section */
+	uint32_t	round;		/* align - 1 */
+	uint8_t		*base;		/* its section */
+	uint8_t		*at;		/* where the next frame goes */
+	uint32_t	left;		/* bytes that may still be filled */
+	uint32_t	more;		/* frames that may still go in */
+	uint32_t	packets;	/* that are in */
+	uint32_t	bytes;
 	uint32_t	hint;
 	uint32_t	sections_free;
 	uint64_t	stalled_at;	/* of hvk_netvsc_tx_stalled() */
@@ -447,13 +457,51 @@ struct hvk_netvsc_sent {
 int	hvk_netvsc_tx_init(struct hvk_netvsc_tx *, struct hvk_netvsc_send *slots,
 	    uint32_t size, const struct hvk_netvsc_tx_config *);
 
+/* Out of the way: a section is opened, or is full. */
+int	hvk_netvsc_tx_section(struct hvk_netvsc_tx *,
+	    const struct hvk_net_meta *, uint32_t len, uint8_t **at);
+
+/* A frame's header and padding; `need' bytes of the section are there. */
+HVK_INLINE uint8_t *
+hvk_netvsc_tx_place(struct hvk_netvsc_tx *tx, const struct hvk_net_meta *meta,
+    uint32_t header, uint32_t len, uint32_t need)
+{
+	uint8_t *to = tx->at;
+
+	/*
+	 * What is padding must not be what was there before.  Eight bytes at
+	 * the end are cheaper than none or a few; header and frame go on top.
+	 */
+	hvk_zero(to + need - 8, 8);
+	if (hvk_unlikely(need - header - len > 8))
+		hvk_zero(to + header + len, need - header - len);
+	hvk_rndis_write(to, meta, header, len, need);
+	tx->at = to + need;
+	tx->packets++;
+	tx->bytes += len;
+	return (to + header);
+}
+
 /*
  * Room for a frame of `len' bytes in a section: HVK_OK, copy it to *at.
  * HVK_AGAIN: close what is open first, then ask again.  HVK_NOSPACE: no section
  * or no slot is free.  HVK_RANGE: it never fits, send it directly.
  */
-int	hvk_netvsc_tx_copy(struct hvk_netvsc_tx *, const struct hvk_net_meta *,
-	    uint32_t len, uint8_t **at);
+static inline int
+hvk_netvsc_tx_copy(struct hvk_netvsc_tx *tx, const struct hvk_net_meta *meta,
+    uint32_t len, uint8_t **at)
+{
+	uint32_t header, need;
+
+	header = hvk_rndis_header_len(meta);
+	need = (header + len + tx->round) & ~tx->round;
+	/* No overflow: `left' is at most a section, far from 2^32. */
+	if (hvk_unlikely(len - 1 >= tx->left || need > tx->left))
+		return (hvk_netvsc_tx_section(tx, meta, len, at));
+	*at = hvk_netvsc_tx_place(tx, meta, header, len, need);
+	tx->left = --tx->more != 0 ? tx->left - need : 0;
+	return (HVK_OK);
+}
 
 /* HVK_OK: send it.  HVK_AGAIN: nothing is open. */
 int	hvk_netvsc_tx_close(struct hvk_netvsc_tx *, struct hvk_netvsc_out *);
@@ -520,9 +568,9 @@ struct hvk_netvsc_rx {
 	struct hvk_netvsc_frag *frag;	/* the caller's */
 
 	/* private */
-	struct hvk_packet pkt;
-	uint32_t	cursor;
-	uint32_t	nfrags;
+	const uint8_t	*ranges;	/* not yet looked at */
+	uint32_t	more;		/* of them */
+	uint32_t	nfrags;		/* of a sequence */
 	uint32_t	sum;
 	struct hvk_net_meta meta;	/* of a sequence's first */
 
@@ -555,7 +603,62 @@ int	hvk_netvsc_rx_begin(struct hvk_netvsc_rx *, const struct hvk_packet *);
  * HVK_OK: a frame or control message.  HVK_REJECT: a range made no sense, it
  * was counted and skipped; go on.  HVK_AGAIN: no more.
  */
-int	hvk_netvsc_rx_next(struct hvk_netvsc_rx *, struct hvk_netvsc_frame *);
+static inline int hvk_netvsc_rx_next(struct hvk_netvsc_rx *,
+	    struct hvk_netvsc_frame *);
+
+/*
+ * Out of the way: a range that is more than one frame alone, as it was parsed
+ * (`error'), or no frame.  HVK_AGAIN: it gives nothing yet.
+ */
+int	hvk_netvsc_rx_other(struct hvk_netvsc_rx *, struct hvk_netvsc_frame *,
+	    const uint8_t *base, uint32_t room, int error, uint32_t offset,
+	    uint32_t len);
+/* No more ranges: a sequence that did not end is dropped. */
+void	hvk_netvsc_rx_drop(struct hvk_netvsc_rx *);
+
+static inline int
+hvk_netvsc_rx_next(struct hvk_netvsc_rx *rx, struct hvk_netvsc_frame *f)
+{
+	struct hvk_xfer_range range;
+	const uint8_t *base;
+	uint32_t len, offset;
+	int error;
+
+	do {
+		if (rx->more == 0) {
+			hvk_netvsc_rx_drop(rx);
+			return (HVK_AGAIN);
+		}
+		hvk_copy(&range, rx->ranges, sizeof(range));
+		rx->ranges += sizeof(range);
+		rx->more--;
+		if (hvk_unlikely(range.offset > rx->end ||
+		    range.len > rx->end - range.offset)) {
+			rx->rejected++;
+			return (HVK_REJECT);
+		}
+		base = rx->buffer + range.offset;
+		error = hvk_rndis_parse_flat(base, range.len, &offset, &len,
+		    &f->meta);
+		if (hvk_likely(error == HVK_OK && rx->nfrags == 0 &&
+		    (f->meta.has & HVK_NET_PACKET_ID) == 0 &&
+		    len <= rx->max_frame)) {
+			rx->frag->data = base + offset;
+			rx->frag->len = len;
+			f->kind = HVK_NETVSC_FRAME;
+			f->len = len;
+			f->nfrags = 1;
+			f->frag = rx->frag;
+			rx->frames++;
+			return (HVK_OK);
+		}
+		error = hvk_netvsc_rx_other(rx, f, base, range.len, error,
+		    offset, len);
+	} while (error == HVK_AGAIN);
+	if (error != HVK_OK)
+		rx->rejected++;
+	return (error);
+}
 
 /* The payload of an acknowledgement: a completion with the packet's id. */
 extern const struct hvk_nvsp_rndis_done hvk_netvsc_ack;

@@ -261,26 +261,14 @@ hn_offload_udp(struct mbuf *m, const struct hn_headers *h)
 	return (m);
 }
 
-/* What a frame asks for.  NULL: it was dropped. */
+/* Checksums and segments that a frame asks for.  NULL: it was dropped. */
 struct mbuf *
-hn_offload_tx(struct hn_ring *r, struct mbuf *m, struct hvk_net_meta *meta)
+hn_offload_ask(struct mbuf *m, struct hvk_net_meta *meta)
 {
-	const int want = CSUM_IP | CSUM_IP_TCP | CSUM_IP_UDP | CSUM_IP6_TCP |
-	    CSUM_IP6_UDP | CSUM_TSO;
 	struct hn_headers h;
 	uint32_t bits;
 	int flags;
 
-	memset(meta, 0, sizeof(*meta));
-	/* The host answers on the channel that this hashes to: ours. */
-	meta->has = HVK_NET_HASH;
-	meta->hash = r->r_idx;
-	if ((m->m_flags & M_VLANTAG) != 0) {
-		meta->has |= HVK_NET_VLAN;
-		meta->vlan = m->m_pkthdr.ether_vtag;
-	}
-	if ((m->m_pkthdr.csum_flags & want) == 0)
-		return (m);
 	m = hn_headers_find(m, &h);
 	if (m == NULL)
 		return (NULL);
@@ -305,7 +293,7 @@ hn_offload_tx(struct hn_ring *r, struct mbuf *m, struct hvk_net_meta *meta)
 		bits |= HVK_TXCSUM_TCP;
 	if ((flags & (CSUM_IP_UDP | CSUM_IP6_UDP)) != 0)
 		bits |= HVK_TXCSUM_UDP;
-	if ((flags & want) != 0) {
+	if ((flags & HN_CSUM_TX) != 0) {
 		meta->has |= HVK_NET_CSUM;
 		meta->csum = HVK_TXCSUM_MAKE(bits,
 		    (bits & (HVK_TXCSUM_TCP | HVK_TXCSUM_UDP)) != 0 ? h.l4 :
@@ -350,12 +338,10 @@ hn_offload_trust(struct hn_ring *r, struct mbuf *m)
 
 void
 hn_offload_rx(struct hn_ring *r, struct mbuf *m,
-    const struct hvk_net_meta *meta)
+    const struct hvk_net_meta *meta, int cap)
 {
 	bool v6;
-	int cap;
 
-	cap = if_getcapenable(r->r_sc->sc_ifp);
 	v6 = mtod(m, const struct ether_header *)->ether_type ==
 	    htons(ETHERTYPE_IPV6);
 	if ((cap & (v6 ? IFCAP_RXCSUM_IPV6 : IFCAP_RXCSUM)) == 0)

@@ -78,16 +78,11 @@ hn_rss_init(struct hn_softc *sc)
 
 /* The hash that came with a frame, or where it came. */
 void
-hn_rss_rx(struct hn_ring *r, struct mbuf *m, const struct hvk_net_meta *meta)
+hn_rss_hash(struct hn_ring *r, struct mbuf *m, const struct hvk_net_meta *meta)
 {
 	uint32_t types;
 	u_int i;
 
-	if ((meta->has & HVK_NET_HASH) == 0) {
-		m->m_pkthdr.flowid = r->r_idx;
-		M_HASHTYPE_SET(m, M_HASHTYPE_OPAQUE);
-		return;
-	}
 	r->r_rss_pkts++;
 	m->m_pkthdr.flowid = meta->hash;
 	types = (meta->has & HVK_NET_HASH_INFO) != 0 &&

@@ -36,6 +36,13 @@ hn_rx_copy(struct mbuf *top, const struct hvk_netvsc_frame *f)
 	struct mbuf *m;
 	uint32_t at, i, n;
 
+	top->m_pkthdr.len = f->len;
+	if (f->nfrags == 1 && f->len <= MJUMPAGESIZE) {
+		/* One piece into one mbuf: hn_rx_alloc() saw to that. */
+		memcpy(mtod(top, void *), f->frag->data, f->len);
+		top->m_len = f->len;
+		return;
+	}
 	m = top;
 	for (i = 0; i < f->nfrags; i++) {
 		frag = &f->frag[i];
@@ -50,18 +57,14 @@ hn_rx_copy(struct mbuf *top, const struct hvk_netvsc_frame *f)
 	/* What was not needed goes back. */
 	m_freem(m->m_next);
 	m->m_next = NULL;
-	top->m_pkthdr.len = f->len;
 }
 
 static void
-hn_rx_frame(struct hn_ring *r, const struct hvk_netvsc_frame *f)
+hn_rx_frame(struct hn_ring *r, const struct hvk_netvsc_frame *f, int cap)
 {
-	struct hn_softc *sc = r->r_sc;
-	struct ifnet *ifp = sc->sc_ifp;
+	struct ifnet *ifp = r->r_sc->sc_ifp;
 	struct mbuf *m;
 
-	if (!sc->sc_attached || (if_getdrvflags(ifp) & IFF_DRV_RUNNING) == 0)
-		return;
 	if (f->len < ETHER_HDR_LEN) {
 		if_inc_counter(ifp, IFCOUNTER_IERRORS, 1);
 		return;
@@ -79,14 +82,13 @@ hn_rx_frame(struct hn_ring *r, const struct hvk_netvsc_frame *f)
 	if (f->nfrags > 1)
 		r->r_rsc_pkts++;
 	r->r_rx_pkts++;
-	if_inc_counter(ifp, IFCOUNTER_IPACKETS, 1);
-	hn_offload_rx(r, m, &f->meta);
+	hn_offload_rx(r, m, &f->meta, cap);
 	hn_rss_rx(r, m, &f->meta);
 	if ((f->meta.has & HVK_NET_VLAN) != 0) {
 		m->m_pkthdr.ether_vtag = f->meta.vlan;
 		m->m_flags |= M_VLANTAG;
 	}
-	if ((if_getcapenable(ifp) & IFCAP_LRO) != 0 &&
+	if ((cap & IFCAP_LRO) != 0 &&
 	    (m->m_pkthdr.csum_flags & CSUM_DATA_VALID) != 0 &&
 	    f->nfrags == 1 && r->r_lro.lro_cnt != 0) {
 		r->r_lro_tried++;
@@ -136,20 +138,31 @@ hn_rx_ack(struct hn_ring *r)
 void
 hn_rx_packet(struct hn_ring *r, const struct hvk_packet *pkt)
 {
+	struct hn_softc *sc = r->r_sc;
 	struct hvk_netvsc_frame f;
-	int result;
+	u_long before = r->r_rx_pkts;
+	int cap, result;
+	bool up;
 
+	cap = 0;
+	up = sc->sc_attached &&
+	    (if_getdrvflags(sc->sc_ifp) & IFF_DRV_RUNNING) != 0;
+	if (up)
+		cap = if_getcapenable(sc->sc_ifp);
 	if (r->r_rx_ready && hvk_netvsc_rx_begin(&r->r_rx, pkt) == HVK_OK)
 		while ((result = hvk_netvsc_rx_next(&r->r_rx, &f)) !=
 		    HVK_AGAIN) {
 			if (result != HVK_OK)
 				continue;
 			if (f.kind == HVK_NETVSC_CONTROL_MESSAGE)
-				hn_nvs_rndis(r->r_sc, f.frag[0].data,
+				hn_nvs_rndis(sc, f.frag[0].data,
 				    f.frag[0].len);
-			else
-				hn_rx_frame(r, &f);
+			else if (up)
+				hn_rx_frame(r, &f, cap);
 		}
+	if (r->r_rx_pkts != before)
+		if_inc_counter(sc->sc_ifp, IFCOUNTER_IPACKETS,
+		    r->r_rx_pkts - before);
 	if (!pkt->want_completion)
 		return;
 	(void)hvk_netvsc_acks_put(&r->r_acks, pkt->txid);

@@ -102,6 +102,7 @@ hn_tx_init(struct hn_ring *r)
 	mtx_lock(&r->r_mtx);
 	result = hvk_netvsc_tx_init(&r->r_tx, r->r_slots, HN_SENDS, &config);
 	r->r_oactive = 0;
+	r->r_kicked = 0;
 	mtx_unlock(&r->r_mtx);
 	return (result == HVK_OK ? 0 : EINVAL);
 }
@@ -145,7 +146,7 @@ hn_tx_flush(struct hn_ring *r, struct hvk_ring_tx *tx)
 	struct hvk_netvsc_sent sent;
 	struct hvk_netvsc_out out;
 
-	if (hvk_ring_tx_room(tx) < HN_INBAND) {
+	if (!hvk_ring_tx_fits(tx, HN_INBAND)) {
 		r->r_flush_failed++;
 		r->r_ring_full = true;
 		return (EAGAIN);
@@ -170,14 +171,16 @@ hn_tx_copy(struct hn_ring *r, struct hvk_ring_tx *tx, struct mbuf *m,
     const struct hvk_net_meta *meta)
 {
 	uint8_t *at;
-	int error;
+	int error, len = m->m_pkthdr.len;
 
 	r->r_tx_chimney_tried++;
 	for (;;) {
-		switch (hvk_netvsc_tx_copy(&r->r_tx, meta, m->m_pkthdr.len,
-		    &at)) {
+		switch (hvk_netvsc_tx_copy(&r->r_tx, meta, len, &at)) {
 		case HVK_OK:
-			m_copydata(m, 0, m->m_pkthdr.len, (caddr_t)at);
+			if (m->m_len == len)
+				memcpy(at, mtod(m, const void *), len);
+			else
+				m_copydata(m, 0, len, (caddr_t)at);
 			m_freem(m);
 			r->r_tx_chimney++;
 			return (0);
@@ -303,17 +306,13 @@ static int
 hn_tx_frame(struct hn_ring *r, struct hvk_ring_tx *tx, struct mbuf **mp)
 {
 	struct hvk_net_meta meta;
-	uint32_t len;
 	int error;
-	bool group;
 
 	*mp = hn_offload_tx(r, *mp, &meta);
 	if (*mp == NULL)
 		return (ENOBUFS);
-	len = (*mp)->m_pkthdr.len;
-	group = ((*mp)->m_flags & M_MCAST) != 0;
 	error = EFBIG;
-	if (len <= (uint32_t)r->r_sc->sc_chim_size)
+	if ((*mp)->m_pkthdr.len <= r->r_sc->sc_chim_size)
 		error = hn_tx_copy(r, tx, *mp, &meta);
 	if (error == EFBIG) {
 		/* Frames keep their order. */
@@ -321,14 +320,22 @@ hn_tx_frame(struct hn_ring *r, struct hvk_ring_tx *tx, struct mbuf **mp)
 		if (error == 0)
 			error = hn_tx_direct(r, tx, mp, &meta);
 	}
-	if (error == 0) {
-		r->r_tx_pkts++;
-		if_inc_counter(r->r_sc->sc_ifp, IFCOUNTER_OPACKETS, 1);
-		if_inc_counter(r->r_sc->sc_ifp, IFCOUNTER_OBYTES, len);
-		if (group)
-			if_inc_counter(r->r_sc->sc_ifp, IFCOUNTER_OMCASTS, 1);
-	}
 	return (error);
+}
+
+/* What a batch has sent. */
+static void
+hn_tx_count(struct hn_ring *r, u_int packets, uint64_t bytes, u_int groups)
+{
+	struct ifnet *ifp = r->r_sc->sc_ifp;
+
+	if (packets == 0)
+		return;
+	r->r_tx_pkts += packets;
+	if_inc_counter(ifp, IFCOUNTER_OPACKETS, packets);
+	if_inc_counter(ifp, IFCOUNTER_OBYTES, bytes);
+	if (groups != 0)
+		if_inc_counter(ifp, IFCOUNTER_OMCASTS, groups);
 }
 
 /* A batch.  True: there may be more to send now. */
@@ -338,7 +345,10 @@ hn_tx_batch(struct hn_ring *r)
 	struct ifnet *ifp = r->r_sc->sc_ifp;
 	struct hvk_ring_tx *tx;
 	struct mbuf *m;
-	int error, n;
+	uint64_t bytes;
+	u_int groups, packets;
+	int error, len, n;
+	bool group;
 
 	tx = vmbus_chan_tx_lock(r->r_chan);
 	if (tx == NULL) {
@@ -346,20 +356,28 @@ hn_tx_batch(struct hn_ring *r)
 		return (false);
 	}
 	error = 0;
+	bytes = groups = packets = 0;
 	r->r_ring_full = false;
-	for (n = 0; n < HN_TX_BATCH && error != EAGAIN; n++) {
+	for (n = 0; n < HN_TX_BATCH; n++) {
 		m = drbr_peek(ifp, r->r_queue);
 		if (m == NULL)
 			break;
+		len = m->m_pkthdr.len;
+		group = (m->m_flags & M_MCAST) != 0;
 		error = hn_tx_frame(r, tx, &m);
 		if (error == EAGAIN) {
 			drbr_putback(ifp, r->r_queue, m);
 			break;
 		}
 		drbr_advance(ifp, r->r_queue);
-		if (error != 0)
+		if (error == 0) {
+			packets++;
+			bytes += len;
+			groups += group;
+		} else
 			if_inc_counter(ifp, IFCOUNTER_OERRORS, 1);
 	}
+	hn_tx_count(r, packets, bytes, groups);
 	if (error != EAGAIN)
 		error = hn_tx_flush(r, tx);
 	else
@@ -395,6 +413,11 @@ hn_tx_locked(struct hn_ring *r)
 void
 hn_tx_restart(struct hn_ring *r)
 {
+	/* Before the look at the queue: see hn_tx_later(). */
+	if (r->r_kicked) {
+		r->r_kicked = 0;
+		atomic_thread_fence_seq_cst();
+	}
 	if (r->r_queue == NULL || (!r->r_oactive &&
 	    buf_ring_empty(r->r_queue)))
 		return;
@@ -430,6 +453,23 @@ hn_kick(struct hn_ring *r)
 	mtx_unlock(&r->r_mtx);
 }
 
+/*
+ * What is in the queue is for somebody else to send.  Either we see that no one
+ * has been called since the last look at the queue, or that look sees our frame.
+ */
+static void
+hn_tx_later(struct hn_ring *r)
+{
+	atomic_thread_fence_seq_cst();
+	if (r->r_kicked)
+		return;
+	r->r_kicked = 1;
+	if (r->r_tq != NULL)
+		taskqueue_enqueue(r->r_tq, &r->r_task);
+	else
+		hn_kick(r);
+}
+
 int
 hn_transmit(struct ifnet *ifp, struct mbuf *m)
 {
@@ -461,10 +501,7 @@ hn_transmit(struct ifnet *ifp, struct mbuf *m)
 		if (r->r_oactive || buf_ring_empty(r->r_queue))
 			return (0);
 	}
-	if (r->r_tq != NULL)
-		taskqueue_enqueue(r->r_tq, &r->r_task);
-	else
-		hn_kick(r);
+	hn_tx_later(r);
 	return (0);
 }
 

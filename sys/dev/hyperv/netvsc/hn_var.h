@@ -132,6 +132,7 @@ struct hn_ring {
 	struct taskqueue	*r_tq;
 	struct task		 r_task;
 	int			 r_oactive;
+	volatile u_int		 r_kicked;	/* somebody will look soon */
 	bool			 r_running;	/* frames may be sent */
 	bool			 r_ring_full;	/* why the last batch ended */
 	int			 r_direct_size;
@@ -327,15 +328,14 @@ void	hn_qflush(struct ifnet *);
 void	hn_offload_init(struct hn_softc *);
 void	hn_offload_apply(struct hn_softc *);
 int	hn_offload_set(struct hn_softc *, int capenable);
-struct mbuf *hn_offload_tx(struct hn_ring *, struct mbuf *,
-	    struct hvk_net_meta *);
+struct mbuf *hn_offload_ask(struct mbuf *, struct hvk_net_meta *);
 void	hn_offload_rx(struct hn_ring *, struct mbuf *,
-	    const struct hvk_net_meta *);
+	    const struct hvk_net_meta *, int capenable);
 
 /* hn_rss.c */
 int	hn_rss_init(struct hn_softc *);
 int	hn_rss_set(struct hn_softc *);
-void	hn_rss_rx(struct hn_ring *, struct mbuf *,
+void	hn_rss_hash(struct hn_ring *, struct mbuf *,
 	    const struct hvk_net_meta *);
 uint32_t hn_rss_types(const struct hn_softc *);
 void	hn_rss_sysctl(struct hn_softc *, struct sysctl_ctx_list *,
@@ -359,5 +359,34 @@ void	hn_media_status(struct ifnet *, struct ifmediareq *);
 int	hn_query(struct hn_softc *, uint32_t oid);
 int	hn_request(struct hn_softc *, int (*call)(struct hn_softc *, void *),
 	    void *arg);
+
+#define	HN_CSUM_TX	(CSUM_IP | CSUM_IP_TCP | CSUM_IP_UDP | CSUM_IP6_TCP | \
+			    CSUM_IP6_UDP | CSUM_TSO)
+
+/* What a frame asks for.  NULL: it was dropped. */
+static inline struct mbuf *
+hn_offload_tx(struct hn_ring *r, struct mbuf *m, struct hvk_net_meta *meta)
+{
+	/* The host answers on the channel that this hashes to: ours. */
+	meta->has = HVK_NET_HASH;
+	meta->hash = r->r_idx;
+	if ((m->m_flags & M_VLANTAG) != 0) {
+		meta->has |= HVK_NET_VLAN;
+		meta->vlan = m->m_pkthdr.ether_vtag;
+	}
+	if ((m->m_pkthdr.csum_flags & HN_CSUM_TX) == 0)
+		return (m);
+	return (hn_offload_ask(m, meta));
+}
+
+static inline void
+hn_rss_rx(struct hn_ring *r, struct mbuf *m, const struct hvk_net_meta *meta)
+{
+	if ((meta->has & HVK_NET_HASH) == 0) {
+		m->m_pkthdr.flowid = r->r_idx;
+		M_HASHTYPE_SET(m, M_HASHTYPE_OPAQUE);
+	} else
+		hn_rss_hash(r, m, meta);
+}
 
 #endif	/* !_HN_VAR_H_ */
