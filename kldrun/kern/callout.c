@@ -117,7 +117,7 @@ callout_init(struct callout *c, int mpsafe)
 	memset(c, 0, sizeof(*c));
 	c->c_cpu = -1;
 	if (!mpsafe)
-		panic("kldrun: callout_init under Giant is not implemented");
+		panic("kldrun: callout_init under Giant is not provided");
 }
 
 void
@@ -128,7 +128,7 @@ _callout_init_lock(struct callout *c, struct lock_object *lock, int flags)
 	c->c_cpu = -1;
 	c->c_iflags = flags & (CALLOUT_RETURNUNLOCKED | CALLOUT_SHAREDLOCK);
 	if (lock == NULL)
-		panic("kldrun: callout under Giant is not implemented");
+		panic("kldrun: callout under Giant is not provided");
 }
 
 void

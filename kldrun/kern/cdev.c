@@ -124,7 +124,7 @@ make(struct make_dev_args *a, struct cdev **out, void *caller,
 		panic("make_dev: version %#x of the device switch is not "
 		    "known", a->mda_devsw->d_version);
 	if ((a->mda_devsw->d_flags & D_NEEDGIANT) != 0)
-		panic("kldrun: D_NEEDGIANT is not implemented");
+		panic("kldrun: D_NEEDGIANT is not provided");
 	d = kld_malloc_caller(sizeof(*d), M_CDEV, M_WAITOK | M_ZERO, caller);
 	vsnprintf(d->cdev.si_name, sizeof(d->cdev.si_name), fmt, ap);
 	d->cdev.si_devsw = a->mda_devsw;

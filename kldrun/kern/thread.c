@@ -241,7 +241,7 @@ kthread_add(void (*func)(void *), void *arg, struct proc *p,
 	vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
 	if ((flags & RFSTOPPED) != 0)
-		panic("kldrun: kthread_add(RFSTOPPED) is not implemented");
+		panic("kldrun: kthread_add(RFSTOPPED) is not provided");
 	error = kld_thread_start(func, arg, -1, p, &t, name);
 	if (error == 0 && tdp != NULL)
 		*tdp = &t->td;

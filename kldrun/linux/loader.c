@@ -371,7 +371,7 @@ relocate_one(struct load *l, uint8_t *where, const Elf64_Rela *r)
 		return (put32(l, where, v, true, name));
 	default:
 		fprintf(stderr, "kldrun: %s: relocation type %u of '%s' is "
-		    "not implemented\n", l->path,
+		    "not known\n", l->path,
 		    (unsigned)ELF64_R_TYPE(r->r_info), name);
 		return (-1);
 	}

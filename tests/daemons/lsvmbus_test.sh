@@ -5,7 +5,7 @@
 
 ENGINE=kld
 
-ls_bus() { timeout 30 "$top/build/daemons/lsvmbus" -k vm "$@"; }
+ls_bus() { timeout 60 "$top/build/daemons/lsvmbus" -k vm "$@"; }
 
 new_case listed "devices, channels and rings are those of the host" core.lsvmbus
 listed_body() {

@@ -15,7 +15,7 @@ use() {
 	RC_CONF=$PWD/rc.conf
 	export RC_CONF
 }
-rc() { timeout 30 sh "rc_$1" "$2"; }
+rc() { timeout 60 sh "rc_$1" "$2"; }
 not_running() { ! grep -qsv '^[0-9]* (.*) Z' "/proc/$1/stat"; }
 
 new_case linted "shellcheck of every rc.d script"

@@ -156,7 +156,8 @@ nobody_body() {
 	timeout 60 "$HVK" ctl --dir vm backup check >check.log 2>&1 &
 	asker=$!
 	sleep 0.3
-	timeout 5 "$HVK" ctl --dir vm info >/dev/null || atf_fail "info waits"
+	timeout 60 "$HVK" ctl --dir vm info >/dev/null || atf_fail "no info"
+	kill -0 $asker || atf_fail "info waits"
 	! wait $asker || atf_fail "saved by nobody"
 	ms=$(($(now_ms) - ms))
 	cat check.log

@@ -50,7 +50,7 @@ inject() {
 		vm_wait_disk vm da0 || { vm_report vm; atf_fail "no da0 again"; }
 		recovered || { vm_report vm; atf_fail "da0 did not recover"; }
 	fi
-	atf_check -o ignore -e ignore timeout 30 "$HVK" ctl --dir vm shutdown
+	atf_check -o ignore -e ignore timeout 60 "$HVK" ctl --dir vm shutdown
 	wait_pid 40 "$(cat vm/pid)" || { vm_report vm; atf_fail "no shutdown"; }
 	echo "figure: stor.timeout fio back after $ms ms of faults"
 }
@@ -70,7 +70,7 @@ atf_test_case missing
 missing_head() { atf_set descr "a file that is not there: one line, and the end"; }
 missing_body() {
 	status=0
-	timeout 20 "$HVK" run --dir vm --modules "$MODULES" no-such.img \
+	timeout 60 "$HVK" run --dir vm --modules "$MODULES" no-such.img \
 	    >out 2>&1 </dev/null || status=$?
 	cat out
 	atf_check test $status -ne 0 -a $status -ne 124
@@ -94,7 +94,7 @@ not_writable_body() {
 		    atf_skip "another user cannot reach $HVK or $PWD"
 	fi
 	status=0
-	$as timeout 20 "$HVK" run --dir vm --modules "$MODULES" ro.img >out 2>&1 \
+	$as timeout 60 "$HVK" run --dir vm --modules "$MODULES" ro.img >out 2>&1 \
 	    </dev/null || status=$?
 	cat out
 	atf_check test $status -ne 0 -a $status -ne 124
@@ -106,7 +106,7 @@ too_small_head() { atf_set descr "an empty file is no disk: one line says so"; }
 too_small_body() {
 	: >empty.img
 	status=0
-	timeout 20 "$HVK" run --dir vm --modules "$MODULES" empty.img >out 2>&1 \
+	timeout 60 "$HVK" run --dir vm --modules "$MODULES" empty.img >out 2>&1 \
 	    </dev/null || status=$?
 	cat out
 	atf_check test $status -ne 0 -a $status -ne 124

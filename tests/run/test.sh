@@ -8,10 +8,11 @@
 #
 #	N passed, N failed, N skipped
 #
-# FUZZ_SECONDS is the time for each fuzz target (30), JOBS the parallelism.
+# FUZZ_SECONDS is the time for each fuzz target (30), JOBS the parallelism: one
+# more than there are processors, since many tests wait most of their time.
 set -eu
 cd "$(dirname "$0")/../.."
-jobs=${JOBS:-$(nproc)}
+jobs=${JOBS:-$(($(nproc) + 1))}
 export FUZZ_SECONDS="${FUZZ_SECONDS:-30}"
 export LC_ALL=C
 export LSAN_OPTIONS="suppressions=$PWD/tests/run/lsan.supp:print_suppressions=0"
