@@ -265,6 +265,7 @@ step(struct hvk_hv_stimer *t, uint64_t now)
 	uint64_t missed;
 
 	t->pending = true;
+	t->due = t->expires;
 	if ((t->config & HVK_STIMER_PERIODIC) == 0) {
 		t->config &= ~HVK_STIMER_ENABLE;
 		t->expires = UINT64_MAX;
@@ -278,7 +279,7 @@ step(struct hvk_hv_stimer *t, uint64_t now)
 }
 
 static void
-deliver(struct hvk_hv *hv, uint32_t vp, unsigned n, uint64_t due, uint64_t now,
+deliver(struct hvk_hv *hv, uint32_t vp, unsigned n, uint64_t now,
     const struct hvk_hv_view *view, struct hvk_hv_result *result)
 {
 	struct hvk_hv_stimer *t = &hv->vp[vp].stimer[n];
@@ -293,7 +294,7 @@ deliver(struct hvk_hv *hv, uint32_t vp, unsigned n, uint64_t due, uint64_t now,
 	}
 	hvk_zero(&message, sizeof(message));
 	message.timer = n;
-	message.expiration = due;
+	message.expiration = t->due;
 	message.delivery = now;
 	if (put_message(hv, vp, stimer_sint(t), HVK_SYNIC_TIMER, 0, &message,
 	    sizeof(message), view, result) != HVK_AGAIN)
@@ -305,7 +306,6 @@ hvk_hv_expire(struct hvk_hv *hv, uint32_t vp, uint64_t now,
     const struct hvk_hv_view *view, struct hvk_hv_result *result)
 {
 	struct hvk_hv_stimer *t;
-	uint64_t due;
 	unsigned i;
 
 	hvk_zero(result, sizeof(*result));
@@ -313,14 +313,12 @@ hvk_hv_expire(struct hvk_hv *hv, uint32_t vp, uint64_t now,
 		return;
 	for (i = 0; i < HVK_HV_STIMERS; i++) {
 		t = &hv->vp[vp].stimer[i];
-		due = t->expires;
-		if (due <= now && due != UINT64_MAX) {
+		if (t->expires <= now && t->expires != UINT64_MAX) {
 			step(t, now);
 			result->actions |= HVK_HV_TIMER;
-		} else
-			due = now;
+		}
 		if (t->pending)
-			deliver(hv, vp, i, due, now, view, result);
+			deliver(hv, vp, i, now, view, result);
 	}
 }
 

@@ -326,6 +326,7 @@ TEST(hypercalls, "post and signal are decoded, bad input has its status")
 FEATURE_TEST(timers, "message and direct timers, once and periodic",
     "core.time")
 {
+	struct hvk_timer_message message;
 	struct hvk_synic_message *slot;
 	struct bench b;
 
@@ -353,6 +354,10 @@ FEATURE_TEST(timers, "message and direct timers, once and periodic",
 	slot->type = 0;
 	hvk_hv_expire(&b.hv, 1, 6001, &b.view, &b.r);
 	ATF_CHECK_EQ(1, b.r.nirqs);
+	/* Late, and it says when it was due. */
+	memcpy(&message, slot->payload, sizeof(message));
+	ATF_CHECK_EQ(1, message.expiration);
+	ATF_CHECK_EQ(6001, message.delivery);
 	/* Periodic and direct: what was missed is skipped. */
 	ATF_CHECK_EQ(HVK_OK, wr(&b, 1, 0x400000b3, 100));
 	ATF_CHECK_EQ(HVK_OK, wr(&b, 1, 0x400000b2, HVK_STIMER_ENABLE |

@@ -126,6 +126,7 @@ struct hvk_hv_stimer {
 	uint64_t config;
 	uint64_t count;
 	uint64_t expires;	/* 100 ns, UINT64_MAX = not armed */
+	uint64_t due;		/* when it expired that is pending */
 	bool	 pending;	/* expired, its slot was busy */
 };
 
