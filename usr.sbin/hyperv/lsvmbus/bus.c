@@ -130,9 +130,8 @@ guid(char to[BUS_GUID], const char *info, const char *key)
 		    p + strlen(key));
 }
 
-/* One name and value of the tree. */
-static void
-take(void *arg, const char *name, const char *value)
+void
+bus_value(void *arg, const char *name, const char *value)
 {
 	char driver[24], full[40];
 	struct bus_device *d;
@@ -201,18 +200,28 @@ by_device(const void *x, const void *y)
 int
 bus_read(struct bus *b)
 {
-	int error, i, n;
+	int error;
 
 	memset(b, 0, sizeof(*b));
-	error = sysctls_walk("dev", take, b);
+	error = sysctls_walk("dev", bus_value, b);
 	if (error != 0)
 		return (error);
+	bus_sort(b);
+	return (b->version[0] != '\0' ? 0 : ENOENT);
+}
+
+void
+bus_sort(struct bus *b)
+{
+	int i, n;
+
 	for (i = n = 0; i < b->count; i++) {
 		if (strncmp(b->devices[i].parent, "vmbus", 5) == 0 &&
 		    b->devices[i].class[0] != '\0') {
-			qsort(b->devices[i].channels,
-			    (size_t)b->devices[i].nchannels,
-			    sizeof(struct bus_channel), by_channel);
+			if (b->devices[i].nchannels > 0)
+				qsort(b->devices[i].channels,
+				    (size_t)b->devices[i].nchannels,
+				    sizeof(struct bus_channel), by_channel);
 			b->devices[n++] = b->devices[i];
 		} else
 			free(b->devices[i].channels);
@@ -221,7 +230,6 @@ bus_read(struct bus *b)
 	if (n > 0)
 		qsort(b->devices, (size_t)n, sizeof(struct bus_device),
 		    by_device);
-	return (b->version[0] != '\0' ? 0 : ENOENT);
 }
 
 void

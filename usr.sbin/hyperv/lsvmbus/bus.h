@@ -45,6 +45,9 @@ struct bus {
 
 /* 0, or an errno; ENOENT: there is no vmbus. */
 int	bus_read(struct bus *);
+/* Its parts: one name and value of the tree into a struct bus; then once. */
+void	bus_value(void *, const char *name, const char *value);
+void	bus_sort(struct bus *);
 void	bus_free(struct bus *);
 /* What a class is, or "unknown". */
 const char *bus_class_name(const char *guid);
