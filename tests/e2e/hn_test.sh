@@ -526,6 +526,23 @@ channel_body() {
 		atf_check test "$(hn vm rx.$i.packets)" -gt 0
 	done
 	atf_check test "$(grep -c 'took a channel back' vm/console.log)" -ge 1
+	# The adapter goes in the middle of a new start, with frames that wait.
+	ip netns exec $a timeout 60 iperf3 -c 10.77.0.2 -u -b 300M -t 60 \
+	    >load.log 2>&1 &
+	load=$!
+	traffic vm
+	check ctl vm inject net0 silence
+	queue_full() { ifconfig_ vm hn0 | grep 'out [0-9]* (dropped [1-9]'; }
+	wait_for 20 "a full queue" queue_full || { vm_report vm; atf_fail "no queue"; }
+	n=$(hn vm restarts)
+	check ctl vm rescind net0 1
+	again() { [ "$(hn vm restarts)" -gt $n ]; }
+	wait_for 20 "a new start" again || { vm_report vm; atf_fail "no new start"; }
+	check ctl vm nic remove net0
+	wait_for 30 "hn0 gone" sh -c "! '$KLDRUN' --dir vm ifconfig hn0" ||
+	    { vm_report vm; atf_fail "hn0 stayed"; }
+	kill $load 2>/dev/null || true
+	wait $load || true
 	net_stop vm
 }
 

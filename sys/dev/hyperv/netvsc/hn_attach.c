@@ -70,6 +70,9 @@ hn_fail_task(void *arg, int pending __unused)
 	}
 	if (sc->sc_up)
 		hn_synth_detach(sc);
+	/* Kept for after a change of the MTU, of which there is none now. */
+	if (sc->sc_attached)
+		hn_qflush(sc->sc_ifp);
 	sx_xunlock(&sc->sc_cfg);
 }
 

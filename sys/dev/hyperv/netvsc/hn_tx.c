@@ -61,6 +61,10 @@ hn_tx_destroy(struct hn_ring *r)
 		STAILQ_REMOVE_HEAD(&r->r_free, d_link);
 		bus_dmamap_destroy(r->r_sc->sc_dtag, d->d_map);
 	}
+	/* What a sender put there while everything was stopped, too. */
+	mtx_lock(&r->r_mtx);
+	drbr_flush(NULL, r->r_queue);
+	mtx_unlock(&r->r_mtx);
 	buf_ring_free(r->r_queue, M_HN);
 	if (r->r_headers != NULL)
 		HVK_KMEM_FREE(r->r_headers, HN_DESCS * HN_HEADER);
