@@ -15,7 +15,7 @@ $(BENCH_STOR)/%.o: %.c
 
 $(B)/bench/bin/storage: $(BENCH_STOR_OBJS) $(B)/lib/libhvk.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ -ljansson -lnbd -luring -lpthread
+	$(CC) -o $@ $^ -ljansson -lnbd -luring -lslirp -lpthread
 
 .PHONY: bench-storage
 bench: bench-storage
