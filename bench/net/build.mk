@@ -6,8 +6,7 @@
 
 BENCH_NET := $(B)/bench/obj/net
 BENCH_NET_OBJS := $(patsubst %.c,$(BENCH_NET)/%.o,$(wildcard bench/net/*.c) \
-	$(addprefix core/common/,ring.c packet.c rndis.c net_seg.c \
-	ndis_offload.c ndis_rss.c toeplitz.c) \
+	$(wildcard core/common/*.c) \
 	$(wildcard core/guest/netvsc*.c core/host/netvsp*.c))
 
 $(BENCH_NET)/%.o: %.c
