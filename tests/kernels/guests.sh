@@ -75,8 +75,34 @@ host_resize() { host_ctl disk resize "$1" "$2"; }
 # @host expect NAME PATTERN WORDS... [= WORDS...]: the command succeeds (both
 # do) and the last one's output matches; "-" matches anything.
 host_expect() {
-	_name=$1 _pattern=$2 _ok=yes _words=
+	_tries=1
+	expect_it "$@"
+}
+
+# @host await NAME PATTERN WORDS...: the same, when a daemon may be starting
+host_await() {
+	_tries=8
+	expect_it "$@"
+}
+
+expect_it() {
+	_name=$1 _pattern=$2
 	shift 2
+	while :; do
+		_tries=$((_tries - 1))
+		if said_it "$@"; then
+			check "$run.$_name ok $_text"
+			return
+		elif [ $_tries -eq 0 ]; then
+			check "$run.$_name fail $_text"
+			return
+		fi
+		sleep 1
+	done
+}
+
+said_it() {
+	_ok=yes _words=
 	for _word in "$@" =; do
 		if [ "$_word" != = ]; then
 			_words="$_words $_word"
@@ -87,11 +113,7 @@ host_expect() {
 		_words=
 	done
 	_text=$(tr -s '\n ' '  ' <"$run/ctl.out" | cut -c 1-150)
-	if [ -n "$_ok" ] && { [ "$_pattern" = - ] || grep -q "$_pattern" "$run/ctl.out"; }; then
-		check "$run.$_name ok $_text"
-	else
-		check "$run.$_name fail $_text"
-	fi
+	[ -n "$_ok" ] && { [ "$_pattern" = - ] || grep -q "$_pattern" "$run/ctl.out"; }
 }
 
 # @host refuse NAME PATTERN WORDS...: it fails, and says why

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 The hvkit authors
 #
 # The integration services: the kernel's hv_utils and Debian's hyperv-daemons.
-host expect heartbeat 'state.*ok' heartbeat
+host await heartbeat 'state.*ok' heartbeat
 
 # Wrong by an hour, a day; the host says what time it is.
 for wrong in 3600 -86400; do
@@ -22,8 +22,7 @@ done
 
 mkdir -p /var/lib /var/run
 try kvp.daemon hv_kvp_daemon
-sleep 1
-host expect kvp.list 'OSName' kvp list pool=auto
+host await kvp.list 'OSName' kvp list pool=auto
 host expect kvp.set - kvp set hello w.rld
 pool=/var/lib/hyperv/.kvp_pool_0
 if wait_for 5 grep -q w.rld $pool; then ok kvp.file "the pool has it"; else bad kvp.file "not in $pool"; fi
@@ -33,17 +32,15 @@ if grep -q hello $pool; then bad kvp.gone "still in the pool"; else ok kvp.gone 
 host expect kvp.number '4294967295' kvp set n 4294967295 type=u32 = kvp get n
 
 try fcopy.daemon hv_fcopy_daemon
-sleep 1
 mkdir -p /tmp/in
 host file fcopy.bin 300000
-host expect fcopy.copy 'state.*done' copy fcopy.bin path=/tmp/in
+host await fcopy.copy 'state.*done' copy fcopy.bin path=/tmp/in
 host sum fcopy.bin services.fcopy.sum "$(sha256sum </tmp/in/fcopy.bin | cut -d' ' -f1)"
 host refuse fcopy.exists 'exists' copy fcopy.bin path=/tmp/in
 
 mkfs.ext4 -q /dev/sda && mount -t ext4 /dev/sda /mnt || bad vss.mount "no ext4"
 try vss.daemon hv_vss_daemon
-sleep 1
-host expect vss.check 'hot_backup' backup check
+host await vss.check 'hot_backup' backup check
 host expect vss.freeze - backup freeze
 ( echo x >/mnt/x; echo written >/tmp/written ) &
 sleep 2
