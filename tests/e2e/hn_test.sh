@@ -110,10 +110,12 @@ frames() {
 	cat frames.out
 }
 
-# server: iperf3 in the namespace behind the host, until net_clean
+# server [PORT]: iperf3 in the namespace behind the host, until net_clean
 server() {
-	ip netns exec $b iperf3 -s >server.log 2>&1 &
-	wait_for 10 "iperf3" ip netns exec $b sh -c 'ss -ltn | grep -q :5201'
+	ip netns exec $b iperf3 -s -p ${1:-5201} >server.log 2>&1 &
+	server=$!
+	wait_for 20 "iperf3" ip netns exec $b sh -c "ss -ltn |
+	    grep -q :${1:-5201}" || atf_fail "no iperf3: $(cat server.log)"
 }
 
 # Frames from the guest so far, as the host counts them.
@@ -130,8 +132,12 @@ traffic() {
 rate() {
 	_to=$1
 	shift
-	timeout 60 ip netns exec $a iperf3 -c $_to -t 1 -J "$@" >iperf.json 2>iperf.err ||
-	    { cat iperf.err iperf.json; atf_fail "iperf3 -c $_to $*"; }
+	# Its server may not have heard yet that the last one is over.
+	until timeout 60 ip netns exec $a iperf3 -c $_to -t 1 -J "$@" >iperf.json 2>iperf.err; do
+		grep -q 'server is busy' iperf.json iperf.err ||
+		    { cat iperf.err iperf.json; atf_fail "iperf3 -c $_to $*"; }
+		sleep 0.1
+	done
 	jq '.end | (.sum_received // .sum).bits_per_second | floor' iperf.json
 }
 
@@ -504,7 +510,9 @@ channel_body() {
 	shows '^4$' hn vm rx_ring_inuse
 	for i in 1 3 2; do
 		n=$(hn vm restarts)
-		ip netns exec $a timeout 60 iperf3 -c 10.77.0.2 -t 60 -P 4 >/dev/null 2>&1 &
+		server 530$i
+		ip netns exec $a timeout 60 iperf3 -c 10.77.0.2 -p 530$i -t 60 \
+		    -P 4 >load.log 2>&1 &
 		load=$!
 		traffic vm
 		check ctl vm rescind net0 $i
@@ -527,7 +535,8 @@ channel_body() {
 	done
 	atf_check test "$(grep -c 'took a channel back' vm/console.log)" -ge 1
 	# The adapter goes in the middle of a new start, with frames that wait.
-	ip netns exec $a timeout 60 iperf3 -c 10.77.0.2 -u -b 300M -t 60 \
+	server 5304
+	ip netns exec $a timeout 60 iperf3 -c 10.77.0.2 -p 5304 -u -b 300M -t 60 \
 	    >load.log 2>&1 &
 	load=$!
 	traffic vm
@@ -549,17 +558,19 @@ channel_body() {
 new_case hotplug "an adapter is pulled out and plugged in under load" "net.hotplug"
 hotplug_body() {
 	net_start vm
-	server
 	rounds=${HN_ROUNDS:-5}
 	for i in $(seq $rounds); do
-		ip netns exec $a timeout 20 iperf3 -c 10.77.0.2 -t 20 -P 2 >load.log 2>&1 &
+		# The last one's server does not know that it is over.
+		server $((5300 + i))
+		ip netns exec $a timeout 60 iperf3 -c 10.77.0.2 -p $((5300 + i)) \
+		    -t 60 -P 2 >load.log 2>&1 &
 		load=$!
 		traffic vm
 		atf_check -o ignore -e ignore "$HVK" ctl --dir vm nic remove net0
 		wait_for 30 "hn0 gone" sh -c "! '$KLDRUN' --dir vm ifconfig hn0" ||
 		    { vm_report vm; atf_fail "hn0 stayed in round $i"; }
-		kill $load 2>/dev/null || true
-		wait $load || true
+		kill -9 $load $server 2>/dev/null || true
+		wait $load $server 2>/dev/null || true
 		atf_check -o ignore -e ignore "$HVK" ctl --dir vm nic add \
 		    tap:hvkh0,netns=$b,mtu=9202
 		net_wait vm

@@ -121,6 +121,10 @@ hn_tick(void *arg)
 		hn_fail(sc, "the host has not finished a send for a long "
 		    "time");
 	hn_nvs_tick(sc);
+	if (sc->sc_again && !sc->sc_changing && !sc->sc_stopping) {
+		sc->sc_again = false;
+		taskqueue_enqueue(sc->sc_tq, &sc->sc_restart_task);
+	}
 	if ((sc->sc_want_link || (sc->sc_renew_at != 0 &&
 	    now >= sc->sc_renew_at)) && !sc->sc_stopping)
 		taskqueue_enqueue(sc->sc_tq, &sc->sc_link_task);

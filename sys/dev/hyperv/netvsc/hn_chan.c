@@ -121,7 +121,8 @@ hn_callback(struct vmbus_channel *chan, void *arg)
 
 /*
  * The host rescinded or broke a channel while it was open.  Without one of its
- * sub-channels the interface starts anew.
+ * sub-channels the interface starts anew, at the next tick: a host that takes
+ * the whole interface away begins with those.
  */
 static void
 hn_gone(struct vmbus_channel *chan, void *arg)
@@ -133,10 +134,8 @@ hn_gone(struct vmbus_channel *chan, void *arg)
 	if (vmbus_chan_is_primary(chan) ||
 	    vmbus_chan_is_revoked(sc->sc_primary))
 		hn_fail(sc, "the host took the interface away");
-	else if (sc->sc_changing)
+	else
 		sc->sc_again = true;
-	else if (!sc->sc_stopping)
-		taskqueue_enqueue(sc->sc_tq, &sc->sc_restart_task);
 	mtx_unlock(&sc->sc_mtx);
 }
 
@@ -428,8 +427,6 @@ hn_synth_set_mtu(struct hn_softc *sc, uint32_t mtu)
 		ok = hn_mtu_step(sc, step, m.mtu);
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_changing = false;
-	if (sc->sc_again && !sc->sc_stopping)
-		taskqueue_enqueue(sc->sc_tq, &sc->sc_restart_task);
 	if (step == HVK_NETVSC_MTU_LOST)
 		hn_fail(sc, "the interface did not survive a change of its "
 		    "MTU");

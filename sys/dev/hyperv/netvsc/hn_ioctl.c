@@ -77,7 +77,7 @@ hn_filter(struct hn_softc *sc)
 	error = hn_request(sc, hn_filter_call, &filter);
 	if (error == 0)
 		sc->sc_filter = filter;
-	else
+	else if (error != ENXIO)	/* it is going */
 		device_printf(sc->sc_dev, "the receive filter cannot be set: "
 		    "%d\n", error);
 	return (error);

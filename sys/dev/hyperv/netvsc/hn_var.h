@@ -200,7 +200,7 @@ struct hn_softc {
 	bool			 sc_want_link;
 	bool			 sc_want_renew;
 	bool			 sc_has_table;	/* the host's send table */
-	bool			 sc_again;	/* once more, then */
+	bool			 sc_again;	/* start anew at the tick */
 	bool			 sc_changing;	/* of the MTU: may fail */
 	const char		*sc_why;
 	uint64_t		 sc_renew_at;
