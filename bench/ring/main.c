@@ -31,7 +31,8 @@
 #define	CORE_SECONDS	20	/* at most */
 
 static const struct ring *const rings[] = {
-	&ring_hvk, &ring_floor, &ring_rte, &ring_dense, &ring_ck, &ring_boost
+	&ring_hvk, &ring_apart, &ring_wide, &ring_floor, &ring_rte,
+	&ring_dense, &ring_ck, &ring_boost
 };
 #define	NRINGS	(sizeof(rings) / sizeof(rings[0]))
 
@@ -312,6 +313,26 @@ core_round(double *rate, void **r, uint32_t len, uint64_t packets)
 	return (true);
 }
 
+/*
+ * Ours against that peer.  Bytes written and not yet read stay in the writer's
+ * cache until there are too many, and to fetch them from there takes longer than
+ * from a cache that the cores share.  So both have as much memory: a ring of
+ * pointers to pages WIDE_BYTES for its RING_SLOTS packets, the packed one
+ * RING_BYTES.  What is in flight of small packets fits a cache either way.
+ */
+static unsigned int
+own(unsigned int peer, uint32_t len)
+{
+	const struct ring *ring;
+	unsigned int i;
+
+	ring = rings[peer] != &ring_dense && len * RING_SLOTS > RING_BYTES ?
+	    &ring_wide : &ring_apart;
+	for (i = 0; rings[i] != ring; i++)
+		continue;
+	return (i);
+}
+
 static int
 cores(uint32_t len)
 {
@@ -333,7 +354,7 @@ cores(uint32_t len)
 			continue;
 		for (i = 0; i < NRINGS; i++) {
 			rate[i][n] = one[i];
-			ratio[i][n] = one[0] / one[i];
+			ratio[i][n] = one[own(i, len)] / one[i];
 		}
 		n++;
 	}

@@ -19,6 +19,7 @@
 #define	PACKET_SLOT	4096	/* largest payload; "to" holds 64 more */
 #define	RING_BYTES	(256 * 1024)
 #define	RING_SLOTS	1024	/* of the rings of pointers */
+#define	WIDE_BYTES	(RING_SLOTS * PACKET_SLOT)
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,6 +38,8 @@ struct ring {
 };
 
 extern const struct ring ring_hvk;
+extern const struct ring ring_apart;	/* ours, for two cores */
+extern const struct ring ring_wide;	/* and with more bytes in flight */
 extern const struct ring ring_floor;	/* only the two copies */
 extern const struct ring ring_rte;
 extern const struct ring ring_dense;	/* as many bytes as ours */
