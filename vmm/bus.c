@@ -417,6 +417,9 @@ vmm_bus_rdmsr(struct vmm_bus *bus, uint32_t cpu, uint32_t msr,
 	if (error != HVK_OK)
 		bus_refused(bus, cpu, msr, NULL, res.refused);
 	act(bus, &res);
+	if ((res.actions & HVK_HV_IDLE) != 0 &&
+	    bus->machine->ops->idle != NULL)
+		bus->machine->ops->idle(bus->machine->arg, cpu);
 	return (error == HVK_OK);
 }
 
@@ -546,6 +549,7 @@ make_hypervisor(struct vmm_bus *bus)
 	conf.vp_runtime = e->vp_runtime;
 	conf.processor_calls = e->processor_calls;
 	conf.invariant_tsc = e->invariant_tsc;
+	conf.guest_idle = e->guest_idle;
 	bus->vps = calloc(conf.nvps, sizeof(*bus->vps));
 	if (bus->vps == NULL)
 		return (HVK_NOSPACE);

@@ -51,6 +51,17 @@ two_body() {
 }
 
 # The words that the guest writes: number times a constant, xor the last block.
+new_case enlighten "a call that is not recommended is refused, not faked; a processor sleeps by the idle register" \
+    "core.enlighten"
+enlighten_body() {
+	usable
+	boot --cpus 2 --cmdline "vmbus=no"
+	# With KVM's own the first two are there, in the model in user space the third.
+	passed enlighten.idle enlighten.idle_off
+	grep -q -E '^check enlighten.(refused|flush) ok' log || { cat log; atf_fail "neither done nor refused"; }
+	echo "figure: core.enlighten idle: $(detail enlighten.idle)"
+}
+
 new_case disk "a disk written and read through the core's storage client" "stor.basic core.signal"
 disk_body() {
 	usable

@@ -259,7 +259,7 @@ run_bare() {
 run_other() {
 	command -v qemu-system-x86_64 >/dev/null || return 0
 	bare other qemu-system-x86_64 -accel kvm -machine pc -smp 2 -m 128 -nodefaults -no-reboot \
-	    -cpu host,kvm=off,hv-relaxed,hv-vapic,hv-time,hv-vpindex,hv-runtime,hv-synic,hv-stimer,hv-stimer-direct,hv-frequencies \
+	    -cpu host,kvm=off,hv-relaxed,hv-vapic,hv-time,hv-vpindex,hv-runtime,hv-synic,hv-stimer,hv-stimer-direct,hv-frequencies,hv-tlbflush,hv-ipi \
 	    -device vmbus-bridge -display none -serial stdio -kernel "$BARE" -append vmbus=required
 	ended other.power.off
 }

@@ -80,6 +80,10 @@ bare_case bare_machine "our machine layer on KVM's own interrupts, hypercalls, t
     bare.time.page bare.time.monotonic2 bare.synic.start bare.timer.message bare.timer.past
     bare.timer.auto_enable bare.timer.periodic bare.timer.stopped bare.timer.direct
     bare.timer.cpu1 bare.power.off"
+bare_case bare_enlighten "translations flushed in four ways, interrupts in two, sleep by the idle register" \
+    "core.enlighten" \
+    "bare.enlighten.flush bare.enlighten.ipi bare.enlighten.vector bare.enlighten.idle
+    bare.enlighten.idle_off"
 bare_case bare_bus "the guest core on it: versions, offers, a disk verified, a gateway pinged" \
     "stor.basic net.basic" \
     "bare.bus.versions bare.bus.offers bare.disk.start bare.disk.write bare.disk.verify
@@ -90,14 +94,14 @@ bare_case bare_other "the same guest on QEMU's VMBus server, which nobody here w
     "core.versions" \
     "other.cpuid.present other.msr.hypercall other.hypercall.unknown other.hypercall.connection
     other.time.page other.time.monotonic2 other.timer.message other.timer.direct
-    other.timer.cpu1 other.bus.versions other.bus.connect other.bus.offers other.bus.unload
+    other.timer.cpu1 other.enlighten.flush other.enlighten.ipi other.bus.versions other.bus.connect other.bus.offers other.bus.unload
     other.power.off"
 
 linux_case boot "stock Linux knows the hypervisor, its clock and its processors" "" \
     "smp.boot.hypervisor smp.boot.clock smp.boot.cpus up.boot.hypervisor up.boot.clock up.boot.cpus"
 linux_case time "its clock is the reference page, its tick a direct timer, on each processor" "core.time" \
     "net.time.clock net.time.frequency net.time.timers net.time.direct net.time.monotonic"
-linux_case enlighten "flushes and interrupts by hypercall, no EOI where none is needed" "" \
+linux_case enlighten "flushes and interrupts by hypercall, no EOI where none is needed" "core.enlighten" \
     "net.enlighten.flushsaid net.enlighten.ipisaid net.enlighten.pages net.enlighten.flush
     net.enlighten.ipi net.enlighten.counted net.enlighten.eoi"
 linux_case bus "its bus connects, every device it has a driver for is open" "" \

@@ -228,11 +228,20 @@ dev_power_ports(struct dev_power *p, struct dev_ports *t)
 		{ 0x92, 1, port92_read, port92_write, p },
 		{ 0x64, 1, i8042_read, i8042_write, p },
 	};
+	/*
+	 * With the PIT this is its port B.  Without one nothing raises system
+	 * errors, and so it says to a guest that asks why there was an NMI: an
+	 * empty port would read as all of them at once.
+	 */
+	const struct dev_port reason = { PLAT_NMI_REASON, 1, zero_read,
+	    ignore_write, p };
 	unsigned i, n = p->legacy ? 7 : 5;
 	int error = 0;
 
 	for (i = 0; i < n && error == 0; i++)
 		error = dev_ports_add(t, &ports[i]);
+	if (error == 0 && !p->legacy)
+		error = dev_ports_add(t, &reason);
 	return (error);
 }
 

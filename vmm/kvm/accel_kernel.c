@@ -67,8 +67,15 @@ static int
 setup_vm(struct kvm_machine *m)
 {
 
-	/* Before Linux 5.10 KVM keeps them, and the text is lost. */
-	(void)kvm_filter_msrs(m, HVK_MSR_CRASH_P0, CRASH_MSRS);
+	/* KVM keeps the first, and the text is lost; it has no second. */
+	static const struct kvm_span ours[] = {
+		{ HVK_MSR_CRASH_P0, CRASH_MSRS },
+		{ HVK_MSR_GUEST_IDLE, 1 },
+	};
+
+	/* Linux before 5.10 filters nothing. */
+	if (kvm_filter_msrs(m, ours, 2) != 0)
+		m->machine.enlighten.guest_idle = false;
 	return (0);
 }
 

@@ -76,7 +76,9 @@ static int
 setup_vm(struct kvm_machine *m)
 {
 
-	return (kvm_filter_msrs(m, HVK_MSR_GUEST_OS_ID, HV_MSRS));
+	static const struct kvm_span all = { HVK_MSR_GUEST_OS_ID, HV_MSRS };
+
+	return (kvm_filter_msrs(m, &all, 1));
 }
 
 static int

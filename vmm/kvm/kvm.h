@@ -166,7 +166,12 @@ void	kvm_end(struct kvm_machine *, enum kvm_end, const char *fmt, ...)
 void	kvm_request(struct kvm_vcpu *, uint32_t what);
 /* KVM's table of interrupt routes, made anew.  0/-errno. */
 int	kvm_set_routes(struct kvm_machine *);
-int	kvm_filter_msrs(struct kvm_machine *, uint32_t first, uint32_t n);
+struct kvm_span {
+	uint32_t	first, n;
+};
+/* These registers are ours, not KVM's.  0/-errno. */
+int	kvm_filter_msrs(struct kvm_machine *, const struct kvm_span *,
+	    unsigned n);
 /* The processor whose thread this is, or NULL. */
 extern _Thread_local struct kvm_vcpu *kvm_self;
 #define	KVM_KICK	(SIGRTMIN + 1)
@@ -174,6 +179,8 @@ extern _Thread_local struct kvm_vcpu *kvm_self;
 /* ---- vcpu.c */
 void	*kvm_vcpu_main(void *);
 int	kvm_vcpu_entry(struct kvm_vcpu *, const struct boot_cpu *);
+/* Sleep until there is an interrupt; the processor's own thread. */
+void	kvm_vcpu_idle(struct kvm_vcpu *);
 int	kvm_get_msr(struct kvm_vcpu *, uint32_t msr, uint64_t *value);
 
 /* ---- stats.c: KVM's counters, of all processors together */

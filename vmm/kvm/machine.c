@@ -201,6 +201,14 @@ op_reference(void *arg)
 }
 
 static void
+op_idle(void *arg, uint32_t cpu)
+{
+	struct kvm_machine *m = arg;
+
+	kvm_vcpu_idle(&m->vcpu[cpu]);
+}
+
+static void
 op_reset(void *arg)
 {
 
@@ -212,6 +220,7 @@ static const struct vmm_machine_ops machine_ops = {
 	.doorbell = op_doorbell,
 	.owner = op_owner,
 	.hypercall_page = op_hypercall_page,
+	.idle = op_idle,
 	.reset = op_reset,
 };
 
@@ -221,6 +230,7 @@ static const struct vmm_machine_ops machine_ops_clock = {
 	.doorbell = op_doorbell,
 	.owner = op_owner,
 	.hypercall_page = op_hypercall_page,
+	.idle = op_idle,
 	.reset = op_reset,
 	.reference = op_reference,
 };
@@ -334,7 +344,8 @@ kvm_set_routes(struct kvm_machine *m)
 }
 
 int
-kvm_filter_msrs(struct kvm_machine *m, uint32_t first, uint32_t n)
+kvm_filter_msrs(struct kvm_machine *m, const struct kvm_span *spans,
+    unsigned n)
 {
 	static uint8_t nothing[64];	/* no bit set: none is KVM's */
 	struct kvm_enable_cap cap = {
@@ -342,15 +353,21 @@ kvm_filter_msrs(struct kvm_machine *m, uint32_t first, uint32_t n)
 		.args = { KVM_MSR_EXIT_REASON_FILTER },
 	};
 	struct kvm_msr_filter f = { .flags = KVM_MSR_FILTER_DEFAULT_ALLOW };
+	unsigned i;
 
-	if (n > sizeof(nothing) * 8)
+	if (n > KVM_MSR_FILTER_MAX_RANGES)
 		return (-E2BIG);
 	if (ioctl(m->vm_fd, KVM_ENABLE_CAP, &cap) != 0)
 		return (-errno);
-	f.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
-	f.ranges[0].base = first;
-	f.ranges[0].nmsrs = n;
-	f.ranges[0].bitmap = nothing;
+	for (i = 0; i < n; i++) {
+		if (spans[i].n > sizeof(nothing) * 8)
+			return (-E2BIG);
+		f.ranges[i].flags = KVM_MSR_FILTER_READ |
+		    KVM_MSR_FILTER_WRITE;
+		f.ranges[i].base = spans[i].first;
+		f.ranges[i].nmsrs = spans[i].n;
+		f.ranges[i].bitmap = nothing;
+	}
 	return (ioctl(m->vm_fd, KVM_X86_SET_MSR_FILTER, &f) != 0 ? -errno : 0);
 }
 
@@ -456,6 +473,7 @@ open_vm(struct kvm_machine *m, char *err, size_t errlen)
 	}
 	if (error == 0) {
 		what = "set up its registers";
+		m->machine.enlighten.guest_idle = true;
 		error = m->accel->vm(m);
 	}
 	for (i = 0; i < m->conf.ncpus && error == 0; i++) {

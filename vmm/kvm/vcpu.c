@@ -25,6 +25,7 @@
 #define	CR4_PAE		0x00000020u
 #define	EFER_LME	0x00000100u
 #define	EFER_LMA	0x00000400u
+#define	RFLAGS_IF	0x00000200u
 #define	RFLAGS_RESERVED	0x00000002u
 #define	MSR_MTRR_DEFAULT 0x2ffu
 #define	MTRR_ON_WB	0x806u
@@ -226,6 +227,25 @@ exit_msr(struct kvm_vcpu *v)
 	} else
 		run->msr.error = !vmm_bus_wrmsr(v->m->bus, v->index,
 		    run->msr.index, run->msr.data);
+}
+
+/*
+ * KVM halts the processor as "hlt" would, which waits for an interrupt that can
+ * be taken.  The register wakes up by any, so with interrupts off it is a nap:
+ * the guest looks, and comes back.
+ */
+void
+kvm_vcpu_idle(struct kvm_vcpu *v)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_HALTED };
+	struct timespec nap = { 0, 1000000 };
+	struct kvm_regs r;
+
+	if (ioctl(v->fd, KVM_GET_REGS, &r) == 0 &&
+	    (r.rflags & RFLAGS_IF) != 0)
+		(void)ioctl(v->fd, KVM_SET_MP_STATE, &mp);
+	else
+		nanosleep(&nap, NULL);
 }
 
 static unsigned long long

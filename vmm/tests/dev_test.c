@@ -277,6 +277,14 @@ TEST(power, "off, reset by each way, the button by its enable bit")
 	ATF_CHECK(!b.line[PLAT_SCI_IRQ]);
 	ATF_CHECK_EQ(0, dev_ports_read(&b.ports, PLAT_PM1_EVT, 4));
 	bench_free(&b);
+
+	/* Without legacy devices: no system error, whatever is asked for. */
+	bench_init(&b, false);
+	out(&b, PLAT_NMI_REASON, 0xff);
+	ATF_CHECK_EQ(0, dev_ports_read(&b.ports, PLAT_NMI_REASON, 1));
+	out(&b, 0x64, 0xfe);
+	ATF_CHECK_EQ(0, b.events[DEV_RESET]);
+	bench_free(&b);
 }
 
 TEST(timer, "the ACPI timer counts 3.58 million a second")

@@ -21,6 +21,7 @@ bool	check_option(const char *name, const char *value);
 void	check_hypervisor(void);		/* leaves, registers, hypercalls */
 void	check_time(void);
 void	check_timers(void);
+void	check_enlighten(void);		/* flush, interrupts, idle by the host */
 void	check_bus(void);		/* connects, and stays connected */
 void	check_disk(void);
 void	check_net(void);

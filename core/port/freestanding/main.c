@@ -85,6 +85,7 @@ run(void)
 	check("synic.start", true, "%u processors, %s", port_ncpus,
 	    bus_auto_eoi ? "automatic EOI" : "EOI by the handler");
 	check_timers();
+	check_enlighten();
 	if (!check_option("vmbus", "no")) {
 		check_bus();
 		if (bus_client.state == HVK_CLIENT_CONNECTED) {

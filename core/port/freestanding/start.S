@@ -262,7 +262,7 @@ gdt_pointer:
 	.quad	gdt
 
 	.section .bss
-	.globl	boot_pd
+	.globl	boot_pd, boot_pml4
 	.p2align 12
 boot_pml4:
 	.skip	4096

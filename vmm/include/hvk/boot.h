@@ -25,6 +25,7 @@ struct guest_mem;
 #define	PLAT_PM1_EVT	0x600u		/* status 2 bytes, enable 2 bytes */
 #define	PLAT_PM1_CNT	0x604u		/* 2 bytes; SCI_EN reads as 1 */
 #define	PLAT_PM_TMR	0x608u		/* 4 bytes, 3.579545 MHz, 32 bits */
+#define	PLAT_NMI_REASON	0x61u		/* gen2: why an NMI came: nothing */
 #define	PLAT_RESET	0x60cu		/* 1 byte: PLAT_RESET_VALUE resets */
 #define	PLAT_RESET_VALUE 0x01u
 #define	PLAT_S5_TYPE	5u		/* SLP_TYP that means power off */

@@ -90,6 +90,8 @@ struct vmm_machine_ops {
 	bool	(*owner)(void *, uint32_t cpu);
 	/* The hypercall page was enabled at gpa: fill it. */
 	void	(*hypercall_page)(void *, uint64_t gpa);
+	/* This processor sleeps until it has an interrupt, or may look. */
+	void	(*idle)(void *, uint32_t cpu);
 	/* The guest asked for a reset of the machine. */
 	void	(*reset)(void *);
 	/* The guest reported a crash; text may be empty. */
@@ -111,6 +113,7 @@ struct vmm_enlighten {
 	bool		vp_runtime;
 	bool		processor_calls;
 	bool		invariant_tsc;
+	bool		guest_idle;	/* ops->idle is there */
 };
 struct vmm_machine {
 	const struct vmm_machine_ops *ops;
