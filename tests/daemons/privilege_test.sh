@@ -29,7 +29,7 @@ privileged() {
 	[ "$(status "$1" Uid)" = "0 0 0 0" ] || atf_fail "$2: user"
 }
 suspended_is() {
-	[ "$(timeout 30 "$KLDRUN" --dir vm sysctl hw.ufstest.suspended)" = \
+	[ "$(timeout 60 "$KLDRUN" --dir vm sysctl hw.ufstest.suspended)" = \
 	    "hw.ufstest.suspended: $1" ]
 }
 ended() { ! grep -qsv '^[0-9]* (.*) Z' "/proc/$1/stat"; }
@@ -97,7 +97,7 @@ users_body() {
 		# Neither has what the other must not have.
 		[ -z "$(pgrep -P "$requests")" ] || atf_fail "a child of the requests"
 		atf_check -o ignore "$HVK" ctl --dir vm backup thaw
-		suspended_is 0 || atf_fail "not thawed"
+		wait_for 20 "the thaw" suspended_is 0 || atf_fail "not thawed"
 	done
 	stop
 }
