@@ -302,8 +302,9 @@ features_help(void)
 
 	printf("usage: hvk features [--json]\n"
 	    "       hvk features --kernel FILE [--modules DIR] [--mfsroot IMAGE] "
-	    "[--cpus N]\n"
-	    "           [--log FILE] [--seconds N] [--keep] [-- RUN-OPTION...]\n\n"
+	    "[--root DIR]\n"
+	    "           [--cpus N] [--log FILE] [--seconds N] [--keep] "
+	    "[-- RUN-OPTION...]\n\n"
 	    "Prints every row of the feature matrix. A row is \"yes\" only if a "
 	    "proof of it\nran and passed with exactly the programs and modules "
 	    "that are built now, on an\nengine that counts for it; the figure "
@@ -316,7 +317,8 @@ features_help(void)
 	    "engine, with the\nmodules of DIR preloaded, and every proof that "
 	    "can run on it is run first. Without\n--modules its own drivers are "
 	    "tried, and nothing is recorded. The memory root is\nmade by "
-	    "makefs unless given. What follows -- goes to `hvk run`.\n\n"
+	    "makefs unless given, with the files of --root DIR in it; where "
+	    "these are the\ndaemons, they are tried too. What follows -- goes to `hvk run`.\n\n"
 	    "Proofs are recorded by `make run` and `make test` in build/proof "
 	    "(HVK_PROOF_DIR).\n\nExamples:\n"
 	    "  make run && hvk features\n"
@@ -358,6 +360,7 @@ cmd_features(int argc, char **argv)
 		{ "kernel", required_argument, NULL, 'k' },
 		{ "modules", required_argument, NULL, 'm' },
 		{ "mfsroot", required_argument, NULL, 'r' },
+		{ "root", required_argument, NULL, 'R' },
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "log", required_argument, NULL, 'l' },
 		{ "seconds", required_argument, NULL, 's' },
@@ -383,6 +386,9 @@ cmd_features(int argc, char **argv)
 		case 'r':
 			f.mfsroot = optarg;
 			break;
+		case 'R':
+			f.root = optarg;
+			break;
 		case 'c':
 			f.cpus = optarg;
 			break;
@@ -407,7 +413,7 @@ cmd_features(int argc, char **argv)
 	f.more = argv + optind;
 	f.nmore = argc - optind;
 	if (f.kernel == NULL && (f.nmore != 0 || f.modules != NULL ||
-	    f.mfsroot != NULL)) {
+	    f.mfsroot != NULL || f.root != NULL)) {
 		vmm_log("features takes no argument without --kernel; see "
 		    "`hvk features --help`");
 		return (EX_USAGE_);

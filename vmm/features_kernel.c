@@ -23,11 +23,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <hvk/vmm.h>
 
 #include "features_kernel.h"
+#include "program.h"
 
 #define	MODULES_MAX	32u
 #define	ARGS_MAX	128u
@@ -42,7 +44,11 @@ static const struct proof {
 	const char	*row;
 } proofs[] = {
 	{ "machine.vmbus", "core.versions" },
+	{ "machine.clock", "core.time" },
 	{ "machine.monotonic", "core.time" },
+	{ "crash.panic", "core.crash" },
+	{ "crash.nmi", "core.nmi" },
+	{ "memory.gap", "core.mmiogap" },
 	{ "module.unload", "core.unload" },
 	{ "module.load", "core.unload" },
 	{ "module.back", "core.unload" },
@@ -58,6 +64,17 @@ static const struct proof {
 	{ "net.ping", "net.basic" },
 	{ "service.heartbeat", "ic.heartbeat" },
 	{ "service.shutdown", "ic.shutdown" },
+	{ "kvp.facts", "ic.kvp" },
+	{ "kvp.set", "ic.kvp" },
+	{ "daemon.kvp", "ic.kvp" },
+	{ "copy.file", "ic.fcopy" },
+	{ "daemon.copy", "ic.fcopy" },
+	{ "ip.set", "net.staticip" },
+	{ "daemon.address", "net.staticip" },
+	{ "backup.freeze", "stor.backup" },
+	{ "daemon.frozen", "stor.backup" },
+	{ "daemon.backup", "stor.backup" },
+	{ "daemon.lsvmbus", "core.lsvmbus" },
 };
 #define	NPROOFS	(sizeof(proofs) / sizeof(proofs[0]))
 
@@ -73,6 +90,8 @@ struct run {
 	bool		ours;		/* our modules drive the devices */
 	bool		reporting;	/* its lines are the results */
 	bool		over;		/* the guest has said all */
+	bool		dying;		/* it is to panic, and start again */
+	unsigned	lives;		/* that ended so */
 	struct {
 		unsigned passed, failed;
 		char	text[96];
@@ -94,81 +113,6 @@ arg(struct run *r, const char *fmt, ...)
 		return (false);
 	r->args[++r->nargs] = NULL;
 	return (true);
-}
-
-/* Run a program to its end; its status, or -1. */
-static int
-run_program(char *const argv[])
-{
-	pid_t pid;
-	int status;
-
-	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0)
-		return (-1);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return (-1);
-	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-}
-
-/* The same, and what it prints first. */
-static int
-run_output(char *const argv[], char *out, size_t len)
-{
-	posix_spawn_file_actions_t fa;
-	size_t at = 0;
-	ssize_t n;
-	pid_t pid;
-	int fds[2], status;
-
-	out[0] = '\0';
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return (-1);
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_adddup2(&fa, fds[1], 1);
-	status = posix_spawnp(&pid, argv[0], &fa, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&fa);
-	close(fds[1]);
-	while (status == 0 && at + 1 < len &&
-	    (n = read(fds[0], out + at, len - 1 - at)) > 0)
-		at += (size_t)n;
-	close(fds[0]);
-	out[at] = '\0';
-	if (status != 0)
-		return (-1);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return (-1);
-	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-}
-
-static int
-copy(const char *from, const char *to, mode_t mode)
-{
-	char buf[65536];
-	ssize_t n;
-	int in, out, error = 0;
-
-	in = open(from, O_RDONLY | O_CLOEXEC);
-	if (in < 0)
-		return (-errno);
-	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-	if (out < 0) {
-		error = -errno;
-		close(in);
-		return (error);
-	}
-	while ((n = read(in, buf, sizeof(buf))) > 0)
-		if (write(out, buf, (size_t)n) != n) {
-			error = -EIO;
-			break;
-		}
-	if (n < 0)
-		error = -errno;
-	close(in);
-	if (close(out) != 0 && error == 0)
-		error = -errno;
-	return (error);
 }
 
 static int
@@ -201,7 +145,7 @@ add_modules(struct run *r)
 		snprintf(to, sizeof(to), "%s/root/boot/modules/%s", r->dir,
 		    list[i]->d_name);
 		if (error == 0 && r->f->mfsroot == NULL)
-			error = copy(from, to, 0444);
+			error = program_copy(from, to, 0444);
 		if (error == 0 && (!arg(r, "--module") || !arg(r, "%s", from)))
 			error = -E2BIG;
 		if (error != 0)
@@ -216,7 +160,8 @@ static int
 make_dirs(struct run *r)
 {
 	static const char *const dirs[] = { "root", "root/dev", "root/sbin",
-	    "root/tmp", "root/boot", "root/boot/modules" };
+	    "root/tmp", "root/boot", "root/boot/modules", "root/etc",
+	    "root/var", "root/mnt", "root/copy", "ufs", "backup" };
 	char path[4300];
 	size_t i;
 
@@ -236,33 +181,27 @@ make_mfsroot(struct run *r)
 {
 	char from[4300], image[4300], root[4300], to[4300];
 	char *argv[] = { "makefs", "-t", "ffs", "-B", "le", "-o", "version=1",
-	    "-s", "8m", image, root, NULL };
+	    "-M", "8m", image, root, NULL };
 	int error, out;
 
 	snprintf(root, sizeof(root), "%s/root", r->dir);
 	snprintf(image, sizeof(image), "%s/mfsroot.img", r->dir);
 	snprintf(to, sizeof(to), "%s/root/sbin/init", r->dir);
 	snprintf(from, sizeof(from), "%s/../fbsd/init", r->bin);
-	error = copy(from, to, 0555);
+	error = program_copy(from, to, 0555);
 	if (error == -ENOENT) {
 		snprintf(from, sizeof(from), "%s/../lib/hvkit/fbsd-init",
 		    r->bin);
-		error = copy(from, to, 0555);
+		error = program_copy(from, to, 0555);
 	}
 	if (error != 0) {
 		vmm_log("%s: %s", from, strerror(-error));
 		return (error);
 	}
-	/* It tells its life; that is for nobody. */
-	fflush(stdout);
-	out = dup(STDOUT_FILENO);
-	if (freopen("/dev/null", "w", stdout) == NULL)
-		return (-1);
-	error = run_program(argv);
-	fflush(stdout);
-	dup2(out, STDOUT_FILENO);
-	close(out);
-	clearerr(stdout);
+	/* It tells its life. */
+	out = program_quiet();
+	error = program_run(argv);
+	program_loud(out);
 	if (error != 0) {
 		vmm_log("the memory root cannot be made: makefs (Debian's "
 		    "package of that name) is %s; or give --mfsroot IMAGE "
@@ -271,6 +210,23 @@ make_mfsroot(struct run *r)
 		return (-1);
 	}
 	return (arg(r, "--mfsroot") && arg(r, "%s", image) ? 0 : -1);
+}
+
+/* What the user wants in the memory root, as it is. */
+static int
+add_files(struct run *r)
+{
+	char from[4300], to[4300];
+	char *argv[] = { "cp", "-R", "--", from, to, NULL };
+
+	if (r->f->root == NULL)
+		return (0);
+	snprintf(from, sizeof(from), "%s/.", r->f->root);
+	snprintf(to, sizeof(to), "%s/root", r->dir);
+	if (program_run(argv) == 0)
+		return (0);
+	vmm_log("%s cannot be copied", r->f->root);
+	return (-1);
 }
 
 static bool
@@ -290,10 +246,8 @@ make_disk(const char *path)
 static int
 prepare(struct run *r)
 {
-	const struct features_kernel *f = r->f;
 	const char *tmp = getenv("TMPDIR");
 	char path[4300];
-	bool ok;
 
 	snprintf(r->dir, sizeof(r->dir), "%s/hvk-features.XXXXXX",
 	    tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
@@ -307,13 +261,33 @@ prepare(struct run *r)
 	snprintf(path, sizeof(path), "%s/disk.img", r->dir);
 	if (!make_disk(path))
 		return (-1);
+	return (make_dirs(r) != 0 ? -1 : add_files(r));
+}
+
+static void
+forget_args(struct run *r)
+{
+
+	for (unsigned i = 0; i < r->nargs; i++)
+		free(r->args[i]);
+	r->nargs = 0;
+}
+
+/* The command line of one machine; its memory root is made here. */
+static int
+describe(struct run *r, const char *memory)
+{
+	const struct features_kernel *f = r->f;
+	bool ok;
+
+	forget_args(r);
 	ok = arg(r, "%s/hvk", r->bin) && arg(r, "run") && arg(r, "--dir") &&
 	    arg(r, "%s/vm", r->dir) && arg(r, "--kernel") &&
 	    arg(r, "%s", f->kernel) && arg(r, "--disk") &&
-	    arg(r, "%s", path) && arg(r, "--memory") && arg(r, "512M") &&
-	    arg(r, "--cpus") && arg(r, "%s", f->cpus) && arg(r, "--env") &&
-	    arg(r, "hvk.end=shutdown") && arg(r, "--nic") && arg(r, "slirp");
-	if (!ok || make_dirs(r) != 0 || add_modules(r) != 0)
+	    arg(r, "%s/disk.img", r->dir) && arg(r, "--memory") &&
+	    arg(r, "%s", memory) && arg(r, "--cpus") && arg(r, "%s", f->cpus) &&
+	    arg(r, "--nic") && arg(r, "slirp");
+	if (!ok || add_modules(r) != 0)
 		return (-1);
 	if (f->mfsroot == NULL) {
 		if (make_mfsroot(r) != 0)
@@ -324,6 +298,14 @@ prepare(struct run *r)
 		if (!arg(r, "%s", f->more[i]))
 			return (-1);
 	return (0);
+}
+
+/* One more variable of the kernel. */
+static int
+env(struct run *r, const char *text)
+{
+
+	return (arg(r, "--env") && arg(r, "%s", text) ? 0 : -1);
 }
 
 static void
@@ -352,6 +334,13 @@ note(struct run *r, const char *name, bool ok, const char *text)
 }
 
 static void
+note_it(void *arg, const char *name, bool ok, const char *text)
+{
+
+	note(arg, name, ok, text);
+}
+
+static void
 heartbeat(struct run *r, char *const argv[])
 {
 	char out[512], text[128];
@@ -359,7 +348,7 @@ heartbeat(struct run *r, char *const argv[])
 	const char *state;
 	bool ok;
 
-	(void)run_output(argv, out, sizeof(out));
+	(void)program_output(argv, out, sizeof(out));
 	answer = json_loads(out, JSON_DISABLE_EOF_CHECK, NULL);
 	state = json_string_value(json_object_get(json_object_get(answer,
 	    "heartbeat"), "state"));
@@ -384,6 +373,7 @@ host(struct run *r, const char *what)
 		{ "rescind", { "rescind", "scsi0", NULL, NULL } },
 		{ "offer", { "offer", "scsi0", NULL, NULL } },
 		{ "shutdown", { "shutdown", NULL, NULL, NULL } },
+		{ "nmi", { "nmi", NULL, NULL, NULL } },
 	};
 	char hvk[4200], vm[4300], more[4300], out[512];
 	char *argv[9] = { hvk, "ctl", "--dir", vm, NULL };
@@ -392,6 +382,9 @@ host(struct run *r, const char *what)
 	snprintf(hvk, sizeof(hvk), "%s/hvk", r->bin);
 	snprintf(vm, sizeof(vm), "%s/vm", r->dir);
 	snprintf(more, sizeof(more), "%s/more.img,lun=1", r->dir);
+	if (features_daemons(&(struct features_host){ .hvk = hvk, .vm = vm,
+	    .dir = r->dir, .note = note_it, .arg = r }, what))
+		return;
 	if (strcmp(what, "heartbeat") == 0) {
 		argv[4] = "--json";
 		argv[5] = "heartbeat";
@@ -407,7 +400,43 @@ host(struct run *r, const char *what)
 		argv[4 + k] = (char *)(uintptr_t)words[i].argv[k];
 	if (strcmp(what, "plug") == 0)
 		argv[4 + k] = more;
-	(void)run_output(argv, out, sizeof(out));
+	(void)program_output(argv, out, sizeof(out));
+}
+
+/* A life is over: what did the host hear of its end? */
+static void
+died(struct run *r)
+{
+	static const struct {
+		const char *check, *says;
+	} deaths[] = {
+		{ "crash.nmi", "panic: NMI" },
+		{ "crash.panic", "panic: kdb_sysctl_panic" },
+	};
+	uint64_t end = vmm_now_ns() + 10000000000ull;
+	struct timespec ts = { 0, 50000000 };
+	char path[4300], text[80] = "";
+	FILE *f;
+
+	if (r->lives >= sizeof(deaths) / sizeof(deaths[0]))
+		return;
+	snprintf(path, sizeof(path), "%s/vm/crash.txt", r->dir);
+	/* The host's bus writes it, in a thread of its own. */
+	while (strchr(text, '\n') == NULL && vmm_now_ns() < end) {
+		f = fopen(path, "re");
+		if (f != NULL) {
+			if (fgets(text, sizeof(text), f) == NULL)
+				text[0] = '\0';
+			fclose(f);
+		}
+		nanosleep(&ts, NULL);
+	}
+	(void)unlink(path);
+	text[strcspn(text, "\n")] = '\0';
+	note(r, deaths[r->lives].check, strncmp(text, deaths[r->lives].says,
+	    strlen(deaths[r->lives].says)) == 0, text[0] != '\0' ? text :
+	    "the host heard nothing");
+	r->lives++;
 }
 
 static void
@@ -427,7 +456,10 @@ line(struct run *r, char *s)
 		for (size_t n = strlen(s); n > 6 && s[n - 1] == ' '; n--)
 			s[n - 1] = '\0';
 		host(r, s + 6);
-	} else if (strcmp(s, "report: begin") == 0)
+	} else if (r->dying && strstr(s, "hvk: the guest ") != NULL &&
+	    strstr(s, "; it starts again") != NULL)
+		died(r);
+	else if (strcmp(s, "report: begin") == 0)
 		r->reporting = true;
 	else if (strncmp(s, "report: end", 11) == 0)
 		r->over = true;
@@ -532,9 +564,8 @@ clean(struct run *r)
 	if (r->f->keep)
 		vmm_log("kept: %s", r->dir);
 	else if (r->dir[0] != '\0')
-		(void)run_program(argv);
-	for (unsigned i = 0; i < r->nargs; i++)
-		free(r->args[i]);
+		(void)program_run(argv);
+	forget_args(r);
 }
 
 static int
@@ -562,6 +593,54 @@ record(struct run *r)
 	return (error);
 }
 
+static void
+ended(struct run *r, const char *name, int status)
+{
+
+	if (!r->over)
+		note(r, name, false, "its last line is missing");
+	else
+		note(r, name, status == 0,
+		    "hvk run's status is that of a guest that ended");
+}
+
+/* The machine that everything is tried on. */
+static int
+checks(struct run *r)
+{
+	int status;
+
+	if (describe(r, "512M") != 0 || env(r, "hvk.end=shutdown") != 0)
+		return (-1);
+	status = boot(r);
+	if (r->passed + r->failed != 0)
+		check_file(r);
+	ended(r, "machine.end", status);
+	return (status);
+}
+
+/*
+ * Another, with its memory on both sides of a gap, that panics twice: at once,
+ * without a debugger in the way.
+ */
+static int
+crashes(struct run *r)
+{
+	int status;
+
+	r->reporting = r->over = false;
+	r->dying = true;
+	if (describe(r, "640M") != 0 || !arg(r, "--mmio-gap") ||
+	    !arg(r, "3840M@256M") || env(r, "hvk.checks=memory,crashes") != 0 ||
+	    env(r, "hvk.end=poweroff") != 0 ||
+	    env(r, "debug.debugger_on_panic=0") != 0 ||
+	    env(r, "kern.panic_reboot_wait_time=0") != 0)
+		return (-1);
+	status = boot(r);
+	ended(r, "crash.end", status);
+	return (status);
+}
+
 int
 features_kernel(const struct features_kernel *f)
 {
@@ -580,14 +659,9 @@ features_kernel(const struct features_kernel *f)
 		return (EX_FAILED);
 	}
 	if (prepare(r) == 0) {
-		status = boot(r);
-		if (r->passed + r->failed != 0)
-			check_file(r);
-		if (!r->over)
-			note(r, "machine.end", false, "its last line is missing");
-		else
-			note(r, "machine.end", status == 0,
-			    "hvk run's status is that of a guest that ended");
+		status = checks(r);
+		if (status == 0 && r->ours)
+			status = crashes(r);
 		if (!r->ours)
 			vmm_log("the devices were driven by the kernel's own "
 			    "drivers: nothing is recorded");

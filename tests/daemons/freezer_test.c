@@ -112,6 +112,25 @@ wait_thawed(void)
 	}
 }
 
+/* Numbers below the highest descriptor that are no descriptor. */
+static int
+gaps(pid_t pid)
+{
+	char path[64];
+	struct stat sb;
+	int fd, last, n;
+
+	for (fd = n = 0, last = -1; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+		if (lstat(path, &sb) != 0)
+			continue;
+		n += fd - last - 1;
+		last = fd;
+	}
+	ATF_CHECK(last > 2);
+	return (n);
+}
+
 #define	ALL	(1u << 1 | 1u << 3 | 1u << 7)
 
 CASE(kinds, "Which file system is frozen, synced, skipped")
@@ -124,6 +143,23 @@ CASE(kinds, "Which file system is frozen, synced, skipped")
 	ATF_CHECK_EQ(MOUNT_NOTHING, mount_kind_of("tmpfs", false));
 	ATF_CHECK_EQ(MOUNT_NOTHING, mount_kind_of("nfs", false));
 	ATF_CHECK_EQ(MOUNT_NOTHING, mount_kind_of("devfs", false));
+}
+
+CASE(gaps, "Whatever the daemon had open, the freezer has no gap in its table")
+{
+	struct freezer f = { .fd = -1 };
+
+	start();
+	ATF_REQUIRE_EQ(20, dup2(0, 20));
+	ATF_REQUIRE_EQ(40, dup2(0, 40));
+	ATF_REQUIRE_EQ(0, freezer_start(&f, &m, DEV, 60, 10));
+	ATF_CHECK_EQ(0, gaps(f.pid));
+	ATF_CHECK(freezer_end(&f));
+	close(0);
+	ATF_REQUIRE_EQ(0, freezer_start(&f, &m, DEV, 60, 10));
+	ATF_CHECK_EQ(0, gaps(f.pid));
+	ATF_CHECK(freezer_end(&f));
+	stop();
 }
 
 CASE(freeze, "All of UFS is suspended, and resumed by the thaw; five times")
@@ -221,6 +257,7 @@ CASE(killed, "kill -9 of the freezer, and of its parent: thawed")
 ATF_TP_ADD_TCS(tp)
 {
 	ATF_TP_ADD_TC(tp, kinds);
+	ATF_TP_ADD_TC(tp, gaps);
 	ATF_TP_ADD_TC(tp, freeze);
 	ATF_TP_ADD_TC(tp, fails);
 	ATF_TP_ADD_TC(tp, hangs);

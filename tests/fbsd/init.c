@@ -9,7 +9,8 @@
  * lines.  "@host WORD" asks the host for something.
  *
  * The kernel environment chooses: hvk.checks=machine,modules,disk,grow,
- * channels,changes,net,services,reload (all without it); hvk.end=poweroff|shutdown|reboot|stay.
+ * channels,changes,net,services,daemons,reload,memory,crashes (without it all but
+ * the last two); hvk.end=poweroff|shutdown|reboot|stay.
  */
 
 #include <sys/fcntl.h>
@@ -86,10 +87,16 @@ start(void)
 		check_channels();
 	if (want("changes") && modules_loaded())
 		check_changes();
+	if (wanted[0] != '\0' && want("memory"))
+		check_memory();
+	if (wanted[0] != '\0' && want("crashes"))
+		check_crashes();
 	if (want("net"))
 		check_net("hn0");
 	if (want("services"))
 		check_services();
+	if (want("daemons") && modules_loaded())
+		check_daemons();
 	if (want("reload") && modules_loaded()) {
 		check_reload();
 		check_disk("/dev/da0");

@@ -141,3 +141,20 @@ check_net(const char *ifname)
 	    PINGS, PAYLOAD);
 	(void)sys1(SYS_close, s);
 }
+
+uint32_t
+net_address(const char *ifname)
+{
+	struct sockaddr_in sin;
+	struct ifreq ifr;
+	long error;
+	int s;
+
+	s = (int)sys3(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+	memset(&ifr, 0, sizeof(ifr));
+	name_to(ifr.ifr_name, ifname);
+	error = sys3(SYS_ioctl, s, SIOCGIFADDR, &ifr);
+	(void)sys1(SYS_close, s);
+	memcpy(&sin, &ifr.ifr_addr, sizeof(sin));
+	return (error == 0 ? __builtin_bswap32(sin.sin_addr.s_addr) : 0);
+}

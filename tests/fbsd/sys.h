@@ -77,6 +77,25 @@ bool	modules_loaded(void);		/* are they ours? */
 void	check_modules(void);
 void	check_reload(void);
 
+/* memory.c */
+void	check_memory(void);
+
+/* crash.c */
+void	check_crashes(void);
+
+/* daemon.c, and processes of others */
+void	check_daemons(void);
+/* Its id; what it prints goes to `out', if that is a descriptor. */
+long	run_start(const char *const argv[], int out);
+/* Its status; -1 when it was a signal or the time is up. */
+int	run_wait(long pid, unsigned ms);
+long	mount_on(const char *type, const char *from, const char *path, int flags);
+long	read_file(const char *path, void *, size_t);
+bool	is_there(const char *path);
+
+/* backup.c */
+void	check_backup(void);
+
 /* machine.c */
 void	check_machine(void);
 void	check_cpus(void);
@@ -87,6 +106,8 @@ void	check_changes(void);
 
 /* net.c */
 void	check_net(const char *ifname);
+/* The interface's first address of IPv4, in host order, or 0. */
+uint32_t net_address(const char *ifname);
 
 /* dhcp.c: an address by DHCP in host order, or 0 */
 uint32_t dhcp(const char *ifname, const uint8_t *mac);

@@ -16,9 +16,11 @@ CFLAGS+= -I${CROSSINC}/xo
 CFLAGS+= -target ${TRIPLE} -std=c11 -O2 -Wall -Wextra -Werror
 CFLAGS+= -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
 CFLAGS+= -Wno-address-of-packed-member
+# What FreeBSD's WARNS=6 adds, as errors too.
+CFLAGS+= -Wcast-qual -Wwrite-strings -Wshadow -Wcast-align -Wredundant-decls
 OBJS=	${SRCS:.c=.o}
 
-all: ${PROG}
+all: ${PROG} ${INCS}
 
 .SUFFIXES: .c .o
 .c.o:

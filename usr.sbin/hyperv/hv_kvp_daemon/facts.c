@@ -59,13 +59,24 @@ release_part(const char *release, int part, char *buf, size_t len)
 	    release);
 }
 
+static struct utsname u;
+
+/*
+ * In capability mode uname(3) fails as a whole, since kern.version cannot be
+ * asked for there.
+ */
+void
+facts_start(void)
+{
+	if (uname(&u) != 0)
+		memset(&u, 0, sizeof(u));
+}
+
 void
 fact_value(struct helper *h, uint32_t index, char *buf, size_t len)
 {
-	struct utsname u;
-
-	if (uname(&u) != 0)
-		memset(&u, 0, sizeof(u));
+	if (u.sysname[0] == '\0')
+		facts_start();
 	buf[0] = '\0';
 	switch (index) {
 	case 0:

@@ -17,6 +17,8 @@
 
 #define	FACTS_COUNT	10
 
+/* Before the sandbox. */
+void	facts_start(void);
 /* NULL past the end. */
 const char *fact_key(uint32_t index);
 /* Always a string, empty when it cannot be known. */

@@ -24,8 +24,8 @@
 int
 helper_start(struct helper *h, const char *program, char *const args[])
 {
-	static char *const env[] = { (char *)"PATH=/sbin:/bin:/usr/sbin:"
-	    "/usr/bin", NULL };
+	static char path[] = "PATH=/sbin:/bin:/usr/sbin:/usr/bin";
+	static char *const env[] = { path, NULL };
 	posix_spawn_file_actions_t fa;
 	int error, sv[2];
 	pid_t pid;

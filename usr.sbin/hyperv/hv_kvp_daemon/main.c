@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "facts.h"
 #include "log.h"
 #include "message.h"
 #include "privilege.h"
@@ -198,6 +199,7 @@ main(int argc, char **argv)
 		errx(1, "%s: %s", p.pools, strerror(error));
 	service_start(&s);
 	open_all(&k, &d, &s, &p);
+	facts_start();
 	confine(&k, &d, &s, &user);
 	log_msg(LOG_INFO, "serving %s from %s", p.device, p.pools);
 	status = serve(&k, &d, s.stop);

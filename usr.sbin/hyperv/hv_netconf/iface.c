@@ -82,7 +82,7 @@ has_mac(const struct ifaddrs *i, const uint8_t mac[6])
 	dl = (const void *)i->ifa_addr;
 	return (i->ifa_addr->sa_family == AF_LINK &&
 	    dl->sdl_type == IFT_ETHER && dl->sdl_alen == 6 &&
-	    memcmp(LLADDR(dl), mac, 6) == 0);
+	    memcmp(dl->sdl_data + dl->sdl_nlen, mac, 6) == 0);
 #else
 	const struct sockaddr_ll *ll;
 

@@ -7,7 +7,7 @@
  * sysctl of route(4) on FreeBSD, proc(5) on Linux.
  */
 
-#include <sys/types.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <net/if.h>
 #ifdef __FreeBSD__
@@ -26,7 +26,12 @@
 static const struct sockaddr *
 next_sockaddr(const struct sockaddr *sa)
 {
-	return ((const void *)((const char *)sa + SA_SIZE(sa)));
+	size_t len;
+
+	/* As SA_SIZE(), which does not know const. */
+	len = sa->sa_len == 0 ? sizeof(long) :
+	    roundup2((size_t)sa->sa_len, sizeof(long));
+	return ((const void *)((const char *)sa + len));
 }
 
 /* One route: the gateway, when it is a default route. */

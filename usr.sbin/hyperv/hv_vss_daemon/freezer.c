@@ -31,6 +31,7 @@
 
 #define	FREEZE_FS	_IOW('U', 1, struct fs_id)
 #define	MAX_FD		1024		/* the daemon has a handful */
+#define	KEPT_FD		3		/* to the daemon, in the freezer */
 #define	END_TRIES	200		/* 10 ms apart */
 
 /* What the freezer says once, and keeps or gives up by ending. */
@@ -42,7 +43,9 @@ struct report {
 
 /*
  * Nothing open that could be on what we suspend, nor what would keep a device
- * open when the daemon is gone.
+ * open when the daemon is gone. And no gap in the table of descriptors, neither
+ * here nor by what is opened later: the kernel of 13.2 looks for files that are
+ * open for writing as if every number below the highest were one, and panics.
  */
 static void
 close_files(int keep)
@@ -50,13 +53,16 @@ close_files(int keep)
 	struct stat sb;
 	int fd, null;
 
-	for (fd = 3; fd < MAX_FD; fd++)
-		if (fd != keep)
-			close(fd);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (fd = 0; fd <= 2; fd++)
+	if (keep != KEPT_FD)
+		dup2(keep, KEPT_FD);
+	for (fd = KEPT_FD + 1; fd < MAX_FD; fd++)
+		close(fd);
+	null = open("/dev/null", O_RDWR);
+	for (fd = 0; fd < KEPT_FD; fd++)
 		if (fstat(fd, &sb) != 0 || S_ISREG(sb.st_mode))
 			dup2(null, fd);
+	if (null > KEPT_FD)
+		close(null);
 }
 
 static void
@@ -100,6 +106,8 @@ freezer_main(int fd, const struct mounts *m, const char *path, int hold)
 	signal(SIGALRM, SIG_DFL);
 	(void)mlockall(MCL_CURRENT);
 	close_files(fd);
+	fd = KEPT_FD;
+	p.fd = fd;
 	/* Whatever hangs from here on, this ends it. */
 	alarm((unsigned int)hold + 15);
 	suspend_all(m, path, &r);

@@ -22,11 +22,9 @@
 #include "log.h"
 #include "run.h"
 
-static char *const run_env[] = {
-	(char *)"PATH=/sbin:/bin:/usr/sbin:/usr/bin",
-	(char *)"LC_ALL=C",
-	NULL
-};
+static char run_path[] = "PATH=/sbin:/bin:/usr/sbin:/usr/bin";
+static char run_locale[] = "LC_ALL=C";
+static char *const run_env[] = { run_path, run_locale, NULL };
 
 static long
 now_ms(void)
