@@ -445,7 +445,7 @@ ctl_print(json_t *rep, bool json)
 
 	status = json_is_true(json_object_get(rep, "ok")) ? EX_OK_ : EX_FAILED;
 	if (json) {
-		json_dumpf(rep, stdout, JSON_COMPACT);
+		json_dumpf(rep, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
 		printf("\n");
 	} else if (status == EX_OK_)
 		print_reply(rep);

@@ -89,7 +89,7 @@ send_all(int fd, const char *buf, size_t len)
 static bool
 reply(int fd, json_t *out)
 {
-	char *text = json_dumps(out, JSON_COMPACT);
+	char *text = json_dumps(out, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	bool ok;
 
 	if (text == NULL)

@@ -240,7 +240,7 @@ merge(const json_t *info, const json_t *channels)
 	json_t *list = json_array(), *row;
 	const json_t *ch, *dev;
 	const char *name;
-	size_t i, k;
+	size_t at, i, k;
 
 	json_array_foreach(json_object_get(channels, "channels"), i, ch) {
 		name = json_string_value(json_object_get(ch, "device"));
@@ -254,7 +254,12 @@ merge(const json_t *info, const json_t *channels)
 		for (k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
 			json_object_set(row, keys[k],
 			    json_object_get(ch, keys[k]));
-		json_array_append_new(list, row);
+		/* In the order of their ids, as lsvmbus(8) has them. */
+		for (at = json_array_size(list); at > 0 && json_integer_value(
+		    json_object_get(json_array_get(list, at - 1), "id")) >
+		    json_integer_value(json_object_get(row, "id")); at--)
+			continue;
+		json_array_insert_new(list, at, row);
 	}
 	return (list);
 }

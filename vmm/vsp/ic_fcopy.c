@@ -60,16 +60,17 @@ copy_make(struct hvk_ic_host *h, uint64_t now, void *arg,
 }
 
 static int
-copy_ask(struct ic_copy *c, uint32_t op, const char *what)
+copy_ask(struct ic_copy *c, uint32_t op)
 {
-	char err[VMM_ERRLEN] = "";
+	char err[VMM_ERRLEN] = "", subject[80];
 	int error;
 
 	c->item.op = op;
+	snprintf(subject, sizeof(subject), "%.64s", c->item.name);
 	error = ic_ask(c->ic, copy_make, &c->item, &c->reply, err,
 	    sizeof(err));
 	if (error == 0)
-		error = ic_status(c->ic, &c->reply, what, err, sizeof(err));
+		error = ic_status(c->ic, &c->reply, subject, err, sizeof(err));
 	if (error != 0 && c->error == 0) {
 		pthread_mutex_lock(&fcopy_lock);
 		c->error = error;
@@ -98,7 +99,7 @@ copy_data(struct ic_copy *c)
 		c->item.offset = c->done;
 		c->item.data = c->data;
 		c->item.len = (uint32_t)n;
-		if (copy_ask(c, HVK_FCOPY_WRITE, "write") != 0)
+		if (copy_ask(c, HVK_FCOPY_WRITE) != 0)
 			return (c->error);
 		pthread_mutex_lock(&fcopy_lock);
 		c->done += (uint64_t)n;
@@ -113,11 +114,11 @@ copy_main(void *arg)
 	struct ic_copy *c = arg;
 	int error;
 
-	error = copy_ask(c, HVK_FCOPY_START, "start");
+	error = copy_ask(c, HVK_FCOPY_START);
 	if (error == 0) {
 		error = copy_data(c);
 		if (error == 0 && !c->cancel)
-			error = copy_ask(c, HVK_FCOPY_COMPLETE, "complete");
+			error = copy_ask(c, HVK_FCOPY_COMPLETE);
 		else {
 			pthread_mutex_lock(&fcopy_lock);
 			if (c->error == 0) {
@@ -125,7 +126,7 @@ copy_main(void *arg)
 				strcpy(c->text, "cancelled");
 			}
 			pthread_mutex_unlock(&fcopy_lock);
-			(void)copy_ask(c, HVK_FCOPY_CANCEL, "cancel");
+			(void)copy_ask(c, HVK_FCOPY_CANCEL);
 		}
 	}
 	pthread_mutex_lock(&fcopy_lock);
@@ -226,8 +227,8 @@ copy_start(struct vmm_services *s, struct ic *ic, const json_t *in,
 	error = copy_names(c, in, err, errlen);
 	c->began = vmm_now_ns();
 	c->running = true;
-	copy_reap(s);
 	if (error == 0) {
+		copy_reap(s);	/* "copy status" is of this one now */
 		error = vmm_thread(&c->thread, "hvk-copy", copy_main, c);
 		if (error != 0)
 			(void)vmm_fail(err, errlen, 0, "no thread: %s",

@@ -54,10 +54,24 @@ kvp_make(struct hvk_ic_host *h, uint64_t now, void *arg,
 	return (HVK_OK);
 }
 
+/* What an error is about. */
+static const char *
+subject(const struct kvp_ask *a, char *buf, size_t len)
+{
+	if (a->item.op >= HVK_KVP_GET_IP)
+		snprintf(buf, len, "adapter %.64s", a->item.config.adapter);
+	else if (a->item.op == HVK_KVP_ENUMERATE)
+		snprintf(buf, len, "the keys");
+	else
+		snprintf(buf, len, "key '%.64s'", a->item.key);
+	return (buf);
+}
+
 /* 0; -ENOENT: no such key, or no more; else an error. */
 static int
 kvp_ask(struct kvp_ask *a, char *err, size_t errlen)
 {
+	char about[96];
 	uint32_t status;
 	int error;
 
@@ -68,8 +82,8 @@ kvp_ask(struct kvp_ask *a, char *err, size_t errlen)
 	if (status == HVK_IC_NO_MORE || (status == HVK_IC_NOT_FOUND &&
 	    a->item.op < HVK_KVP_GET_IP))
 		return (-ENOENT);
-	error = ic_status(a->ic, &a->reply, hvk_kvp_op_name(a->item.op), err,
-	    errlen);
+	error = ic_status(a->ic, &a->reply, subject(a, about, sizeof(about)),
+	    err, errlen);
 	if (error == 0 && hvk_kvp_result(&a->reply, a->version, &a->item) !=
 	    HVK_OK)
 		error = vmm_fail(err, errlen, -EPROTO, "the guest's answer to "
@@ -299,7 +313,8 @@ find_adapter(struct vmm_services *s, const char *name, bool set, char *to,
 {
 	json_t *info = json_object(), *dev;
 	const char *text = NULL;
-	size_t i;
+	char list[96] = "";
+	size_t i, used;
 
 	if (strchr(name, ':') != NULL || strchr(name, '{') != NULL ||
 	    strchr(name, '-') != NULL) {
@@ -312,7 +327,11 @@ find_adapter(struct vmm_services *s, const char *name, bool set, char *to,
 		const char *n = json_string_value(json_object_get(dev,
 		    "name"));
 
-		if (n != NULL && strcmp(n, name) == 0)
+		if (n == NULL || json_object_get(dev, "mac") == NULL)
+			continue;
+		used = strlen(list);
+		snprintf(list + used, sizeof(list) - used, " %s", n);
+		if (strcmp(n, name) == 0)
 			text = json_string_value(json_object_get(dev,
 			    set ? "instance" : "mac"));
 	}
@@ -321,9 +340,12 @@ find_adapter(struct vmm_services *s, const char *name, bool set, char *to,
 	json_decref(info);
 	if (text != NULL)
 		return (0);
+	if (list[0] == '\0')
+		return (vmm_fail(err, errlen, -ENOENT, "this guest has no "
+		    "network adapter; `hvk ctl nic add` gives it one"));
 	return (vmm_fail(err, errlen, -ENOENT, "no network adapter '%.32s'; "
-	    "name one of `hvk ctl info`, or give its MAC address (get) or "
-	    "{instance} (set)", name));
+	    "there is%s (`hvk ctl info`), or give its MAC address (get) or "
+	    "{instance} (set)", name, list));
 }
 
 static uint8_t
