@@ -74,6 +74,7 @@ static const struct proof {
 	{ "backup.freeze", "stor.backup" },
 	{ "daemon.frozen", "stor.backup" },
 	{ "daemon.backup", "stor.backup" },
+	{ "daemon.fsck", "stor.backup" },
 	{ "daemon.lsvmbus", "core.lsvmbus" },
 };
 #define	NPROOFS	(sizeof(proofs) / sizeof(proofs[0]))

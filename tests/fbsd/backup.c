@@ -4,8 +4,8 @@
  * Copyright (c) 2026 The hvkit authors
  *
  * A backup of a file system that is written to: the writer stands still while
- * it is frozen, and the copy mounts as one that was left in good order, with a
- * beginning of what was written.
+ * it is frozen, and the copy is consistent, by fsck_ffs(8) where that is in the
+ * memory root, with a beginning of what was written.
  */
 
 #include <sys/fcntl.h>
@@ -64,20 +64,28 @@ copied(const char *path)
 static void
 look_at_copy(const char *disk)
 {
+	const char *fsck[] = { "/sbin/fsck_ffs", "-f", "-n", NULL, NULL };
 	long error, n = -1;
+	int status;
 
 	if (!disk_wait(disk, true, PATIENCE)) {
 		check("daemon.backup", false, "no copy");
 		return;
 	}
-	/* A file system that was not left in order cannot be mounted so. */
-	error = mount_on("ufs", disk, "/copy", 0);
+	/* Suspending does not mark it clean: it cannot be mounted to write. */
+	error = mount_on("ufs", disk, "/copy", MNT_RDONLY);
 	if (error == 0) {
 		n = copied("/copy/numbers");
 		(void)sys2(SYS_unmount, "/copy", 0);
 	}
 	check("daemon.backup", error == 0 && n > 0,
 	    "the copy: error %ld, %ld numbers in order", -error, n);
+	if (is_there(fsck[0])) {
+		fsck[3] = disk;
+		status = run_wait(run_start(fsck, -1), PATIENCE);
+		check("daemon.fsck", status == 0, "the copy: status %d",
+		    status);
+	}
 }
 
 void

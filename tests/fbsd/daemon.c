@@ -99,12 +99,35 @@ is_there(const char *path)
 	return (sys2(SYS_access, path, 0) == 0);
 }
 
+static void
+write_file(const char *path, const char *text)
+{
+	long fd;
+
+	fd = sys3(SYS_open, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	(void)sys3(SYS_write, fd, text, length(text));
+	(void)sys1(SYS_close, fd);
+}
+
+/* Is there a user whom the daemons can become? */
+static bool
+make_users(void)
+{
+	static const char *const argv[] = { "/usr/sbin/pwd_mkdb", "-d", "/etc",
+	    "/etc/master.passwd", NULL };
+
+	write_file("/etc/group", "wheel:*:0:root\nnobody:*:65534:\n");
+	write_file("/etc/master.passwd", "root:*:0:0::0:0:root:/:/bin/sh\n"
+	    "nobody:*:65534:65534::0:0:nobody:/nonexistent:/sbin/nologin\n");
+	return (is_there(argv[0]) && run_wait(run_start(argv, -1), 10000) == 0);
+}
+
 static bool
 start(void)
 {
 	static const char *const dirs[] = { "/var/run", "/var/db",
 	    "/var/db/hyperv", "/var/db/hyperv/pool", "/var/tmp", "/var/log" };
-	const char *argv[3] = { NULL, "-n", NULL };
+	const char *argv[5] = { NULL, "-n", NULL, NULL, NULL };
 	long error;
 
 	error = mount_on("tmpfs", "tmpfs", "/var", 0);
@@ -116,6 +139,11 @@ start(void)
 	if (error != 0) {
 		check("daemon.start", false, "no /var: error %ld", -error);
 		return (false);
+	}
+	if (!make_users()) {
+		say("daemons: no pwd_mkdb here, so they stay root\n");
+		argv[2] = "-U";
+		argv[3] = "root";
 	}
 	for (size_t i = 0; i < NDAEMONS; i++) {
 		argv[0] = daemons[i].path;
@@ -161,7 +189,8 @@ files(void)
 	uint64_t end;
 	long n;
 
-	say("@host copy\n");
+	/* In this order: of the first there is nothing to see here. */
+	say("@host ip\n@host copy\n");
 	for (end = now_ms() + PATIENCE; now_ms() < end; sleep_ms(100)) {
 		n = read_file("/var/db/hyperv/files/copied", words,
 		    sizeof(words));
@@ -209,7 +238,6 @@ addresses(void)
 {
 	uint32_t a;
 
-	say("@host ip\n");
 	if (!is_there("/sbin/ifconfig") || !is_there("/usr/sbin/sysrc"))
 		return;
 	say("@host ipset\n");
