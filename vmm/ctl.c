@@ -378,14 +378,16 @@ static void
 print_object(json_t *o)
 {
 	const char *key, *sub;
-	char text[512];
+	char text[512], name[80];
 	json_t *v, *w;
 
 	json_object_foreach(o, key, v) {
 		if (json_is_object(v)) {
 			json_object_foreach(v, sub, w) {
 				cell(w, text, sizeof(text));
-				printf("  %s.%s: %s\n", key, sub, text);
+				snprintf(name, sizeof(name), "%s.%s", key,
+				    sub);
+				printf("  %-18s %s\n", name, text);
 			}
 		} else if (plain(v)) {
 			cell(v, text, sizeof(text));

@@ -6,7 +6,7 @@
 #
 #	log	everything that was printed
 #	checks	lines "check: AREA.NAME ok|fail DETAIL" and "figure: ID TEXT"
-#	how	one line: which way it ran, and how long it took
+#	how	one line: which way it ran, and how long it took, each guest too
 #
 # Where /dev/kvm has Hyper-V's interrupt controller the guests run here;
 # elsewhere they run in Debian's kernel under QEMU's software emulation, which
@@ -22,14 +22,15 @@ shift
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 images=$build/kernels
-limit=${HVK_CHAIN_SECONDS:-900}
+limit=${HVK_CHAIN_SECONDS:-2400}
 began=$(date +%s)
 
 finish() {
 	sed -i '/TCG doesn.t support requested feature/d' "$dir/log"
 	grep -a -o -E '(check: [a-z0-9._-]+ (ok|fail).*|figure: [a-z]+\.[a-z]+ .*|measure: .*)' "$dir/log" |
 	    tr -d '\r' >"$dir/checks" || true
-	echo "$1, $(($(date +%s) - began)) s" >"$dir/how"
+	each=$(sed -n 's/^chain: \([a-z]*\) took \([0-9]* s\).*/\1 \2/p' "$dir/log" | paste -s -d , | sed 's|,|, |g')
+	echo "$1, $(($(date +%s) - began)) s (${each:-no guest came to its end})" >"$dir/how"
 	cat "$dir/how"
 }
 

@@ -52,7 +52,7 @@ linux_case() {
 	new_case "$1" "$2" "$3"
 	eval "${1}_head() {
 		atf_set descr \"\$_descr_$1\"
-		atf_set timeout 1500
+		atf_set timeout 3000
 		atf_set X-engine linux
 		[ -z \"\$_feature_$1\" ] || atf_set X-feature \"\$_feature_$1\"
 	}
@@ -67,7 +67,7 @@ bare_case() {
 	linux_case "$@"
 	eval "${1}_head() {
 		atf_set descr \"\$_descr_$1\"
-		atf_set timeout 1500
+		atf_set timeout 3000
 		atf_set X-engine bare
 		[ -z \"\$_feature_$1\" ] || atf_set X-feature \"\$_feature_$1\"
 	}"
@@ -116,6 +116,8 @@ linux_case scsi "sg3-utils on our target: inquiry, vital product data, capacity"
 linux_case disk "written past the page cache and through ext4, verified on both sides" "stor.basic" \
     "smp.storage.direct smp.storage.image smp.storage.mkfs smp.storage.mount smp.storage.fsck
     smp.storage.file"
+linux_case cdrom "its sr_mod reads a CD-ROM, the same bytes, and cannot write it" "" \
+    "smp.storage.cdrom smp.storage.cdblocks smp.storage.cdwrite"
 linux_case subchannel "its channels, one for each processor, all used" "stor.subchannel" \
     "smp.storage.channels"
 linux_case trim "discarded blocks are holes in the file and zeroes in the guest" "stor.trim" \

@@ -64,6 +64,16 @@ expect storage.file "$want3" "$(sum </mnt/file)"
 umount /mnt
 echo "figure: stor.basic 32 MiB direct and 24 MiB in ext4 verified on both sides, stock hv_storvsc"
 
+# ---- a CD-ROM: sr_mod reads what the host's file has, and can write nothing
+wait_for 10 test -b /dev/sr0 || bad storage.sr0 "no such device"
+host sum cd.iso smp.storage.cdrom "$(dd if=/dev/sr0 bs=2048 2>/tmp/dd | sum)"
+expect storage.cdblocks 4096 "$(blocks sr0)"
+if dd if=/tmp/pattern of=/dev/sr0 bs=2048 count=1 2>/tmp/dd; then
+	bad storage.cdwrite "a CD-ROM was written"
+else
+	ok storage.cdwrite "refused: $(head -n 1 /tmp/dd)"
+fi
+
 # ---- queues: a sub-channel for each further processor, all of them used
 if [ "$(nproc)" -gt 1 ]; then
 	io if=/tmp/pattern of=/dev/$d oflag=direct
