@@ -51,7 +51,9 @@ shown(const struct bus *b)
 	    SEEK_SET) != 0 || !show(b, true, 0) ||
 	    lseek(STDOUT_FILENO, 0, SEEK_SET) != 0)
 		abort();
-	j = json_loadfd(STDOUT_FILENO, JSON_DISABLE_EOF_CHECK, NULL);
+	/* Counters have 64 bits, jansson's integers 63. */
+	j = json_loadfd(STDOUT_FILENO, JSON_DISABLE_EOF_CHECK |
+	    JSON_DECODE_INT_AS_REAL, NULL);
 	if (j == NULL || (int)json_array_size(json_object_get(j,
 	    "devices")) != b->count)
 		abort();
