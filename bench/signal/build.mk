@@ -20,6 +20,6 @@ bench: bench-signal
 bench-signal: $(B)/bench/bin/signal
 	@echo "Signals: one queue, two processes, load $$(cut -d' ' -f1-3 /proc/loadavg)"
 	@mkdir -p $(B)/bench
-	@$< $(B)/bench $${BENCH_ROUNDS:-9} $${BENCH_SECONDS:-0.5}
+	@$< $(B)/bench $${BENCH_ROUNDS:-15} $${BENCH_SECONDS:-0.2}
 
 -include $(BENCH_SIGNAL_OBJS:.o=.d)

@@ -30,6 +30,7 @@ struct result {
 	double		busy_s;		/* that the receiver worked */
 	double		wake_us;	/* from a signal to its waking, mean */
 	double		p50_us, p99_us;
+	bool		whole;		/* nobody took a core away meanwhile */
 };
 
 double	now_s(void);
