@@ -282,7 +282,13 @@ ask(int fd, const json_t *req)
 	if (text == NULL || buf == NULL || send(fd, text, strlen(text),
 	    MSG_NOSIGNAL) < 0 || send(fd, "\n", 1, MSG_NOSIGNAL) < 0)
 		goto out;
-	while (len < REPLY_MAX && (n = recv(fd, buf + len, cap - len, 0)) > 0) {
+	while (len < REPLY_MAX) {
+		n = recv(fd, buf + len, cap - len, 0);
+		/* Who caught a signal looks at that between two questions. */
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
 		len += (size_t)n;
 		if (buf[len - 1] == '\n')
 			break;

@@ -181,7 +181,7 @@ daemon_acts(uint8_t hint)
 		break;
 	case 2:
 		if (hint & 8)
-			hvk_ic_queue_abandon(&queue);
+			hvk_ic_queue_abandon(&queue, now, hint);
 		else if (hint & 16)
 			hvk_ic_queue_flush(&queue);
 		break;

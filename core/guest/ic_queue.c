@@ -159,13 +159,18 @@ hvk_ic_queue_expire(struct hvk_ic_queue *q, uint64_t now, uint32_t status)
 }
 
 void
-hvk_ic_queue_abandon(struct hvk_ic_queue *q)
+hvk_ic_queue_abandon(struct hvk_ic_queue *q, uint64_t now, uint32_t wait_ms)
 {
+	struct hvk_ic_slot *s;
 	uint32_t i;
 
 	for (i = 0; i < q->size; i++) {
-		if (q->slot[i].state == HVK_IC_TAKEN)
-			q->slot[i].deadline = 0;
+		s = &q->slot[i];
+		if (s->state == HVK_IC_TAKEN)
+			s->deadline = 0;
+		else if (s->state == HVK_IC_WAITING &&
+		    s->deadline > now + wait_ms)
+			s->deadline = now + wait_ms;
 	}
 }
 

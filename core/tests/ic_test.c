@@ -488,14 +488,18 @@ ATF_TC_BODY(queue, tc)
 	    HVK_IC_FAIL)).txid);
 	ATF_CHECK(hvk_ic_queue_expire(&q, 31, HVK_IC_FAIL) == NULL);
 	ATF_CHECK(hvk_ic_queue_find(&q, id[0]) == NULL);
-	/* The daemon dies: what it had ends now, the rest waits on. */
+	/* The daemon dies: what it had ends now, the rest waits a little. */
 	add(&q, 8, 31, HVK_OK);
-	hvk_ic_queue_abandon(&q);
+	hvk_ic_queue_abandon(&q, 32, 5);
 	ATF_CHECK_EQ(0, hvk_ic_queue_deadline(&q));
 	ATF_CHECK(hvk_ic_queue_expire(&q, 32, HVK_IC_FAIL) != NULL);
 	ATF_CHECK(hvk_ic_queue_expire(&q, 32, HVK_IC_FAIL) != NULL);
 	ATF_CHECK(hvk_ic_queue_expire(&q, 32, HVK_IC_FAIL) == NULL);
 	ATF_CHECK_EQ(8, hvk_ic_header(hvk_ic_queue_peek(&q)).txid);
+	ATF_CHECK_EQ(37, hvk_ic_queue_deadline(&q));
+	/* That makes nothing later than it was. */
+	hvk_ic_queue_abandon(&q, 33, 1000);
+	ATF_CHECK_EQ(37, hvk_ic_queue_deadline(&q));
 	hvk_ic_queue_flush(&q);
 	ATF_CHECK(hvk_ic_queue_peek(&q) == NULL);
 	ATF_CHECK_EQ(UINT64_MAX, hvk_ic_queue_deadline(&q));

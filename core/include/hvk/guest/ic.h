@@ -175,9 +175,11 @@ struct hvk_ic_message *hvk_ic_queue_expire(struct hvk_ic_queue *,
 	    uint64_t now, uint32_t status);
 /*
  * The daemon is gone: what it had taken is to be answered with an error now
- * (deadlines become 0); what it had not is left to the next.
+ * (deadlines become 0); what it had not is left to the next, which has to come
+ * within wait_ms.
  */
-void	hvk_ic_queue_abandon(struct hvk_ic_queue *);
+void	hvk_ic_queue_abandon(struct hvk_ic_queue *, uint64_t now,
+	    uint32_t wait_ms);
 /* The channel is gone: forget everything. */
 void	hvk_ic_queue_flush(struct hvk_ic_queue *);
 /* When expire() has something to do; UINT64_MAX: never. */

@@ -152,7 +152,7 @@ hvic_dev_close(struct cdev *cdev, int flags __unused, int type __unused,
 	dv->dv_open = false;
 	dv->dv_ready = false;
 	dv->dv_owed = false;
-	hvk_ic_queue_abandon(&dv->dv_queue);
+	hvk_ic_queue_abandon(&dv->dv_queue, hvic_now(), ABSENT_MS);
 	hvic_dev_expire(dv);
 	mtx_unlock(&dv->dv_ic.ic_mtx);
 	return (0);
