@@ -245,11 +245,12 @@ conn_free(struct cdev_conn *c)
 	os_free(c->out);
 	os_free(c->proc);
 	os_free(c);
+	/* Whoever destroys the device has it until there are no threads. */
+	kdev_release(d);
 	os_lock(&cdev_lock);
 	d->threads--;
 	os_unlock(&cdev_lock);
 	wakeup(&d->threads);
-	kdev_release(d);
 }
 
 /* Waits for the client's end, so that no call outlives it asleep. */
