@@ -179,7 +179,7 @@ guest() {
 	echo "$_start" >"$run/said"
 	$HVK run --dir "$run/vm" --kernel "$KERNEL" --initrd "$INITRD" \
 	    --cmdline "console=ttyS0 ${VERBOSE:-quiet} panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 run=$run checks=$checks cpus=$cpus vmbus=${VMBUS:-5.3} ${MORE:-}" \
-	    --cpus "$cpus" "$@" <"$run/keys" >"$run/fifo" 2>&1 &
+	    --cpus "$cpus" "$@" <"$run/keys" >"$run/fifo" 2>"$run/err" &
 	_pid=$!
 	(
 		while kill -0 $_pid 2>/dev/null; do
@@ -211,6 +211,8 @@ guest() {
 	exec 3>&-
 	kill $_watch 2>/dev/null
 	wait $_watch 2>/dev/null
+	# Apart from the console: a line of it may not have been complete.
+	sed "s/^/[$run] /" "$run/err"
 	echo "chain: $run took $(($(uptime_s) - _start)) s, status $_status"
 }
 
@@ -238,7 +240,9 @@ bare() {
 	shift
 	_start=$(uptime_s)
 	_status=0
-	timeout 600 "$@" </dev/null >"$run.out" 2>&1 || _status=$?
+	timeout 600 "$@" </dev/null >"$run.out" 2>"$run.err" || _status=$?
+	# Apart from the console: a line of it may not have been complete.
+	sed "s/^/[$run] /" "$run.err"
 	tr -d '\r' <"$run.out" >"$run.log"
 	sed "s/^/[$run] /" "$run.log"
 	sed -n -E "s/^check ([a-z0-9._]+) (ok|fail) /check: $run.\1 \2 /p" "$run.log"

@@ -381,13 +381,19 @@ TEST(bad_kernels, "a file that is no kernel is refused in one line")
 {
 	need_kvm();
 	ATF_REQUIRE_EQ(0, system("echo hello >text; : >empty; mkdir folder; "
-	    "head -c 200 " GUEST " >cut"));
+	    "head -c 200 " GUEST " >cut; cp " GUEST " other; "
+	    "printf '\\267' | dd of=other bs=1 seek=18 conv=notrunc "
+	    "2>/dev/null; truncate -s 1G huge"));
 	refused("--kernel text", "text");
 	refused("--kernel empty", "empty");
 	refused("--kernel folder", "folder");
 	refused("--kernel cut", "cut");
 	refused("--kernel nowhere", "nowhere");
 	refused("--kernel " HVK, HVK);
+	refused("--kernel other", "for another machine");
+	refused("--kernel huge", "huge");
+	refused("--memory 64M --kernel " GUEST " --initrd huge",
+	    "does not fit");
 	ATF_CHECK(!said("signal"));
 }
 
