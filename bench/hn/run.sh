@@ -157,7 +157,7 @@ rm -f "$dir/hn-peer.txt"
 start
 for size in ${HVK_BENCH_HN_SIZES:-64 256 1500 9000}; do
 	for b in ${HVK_BENCH_HN_BATCHES:-1 8 32}; do
-		measure $size $b
+		measure "$size" "$b"
 	done
 done
 [ "$(control sysctl hw.hnbench.lost)" = "hw.hnbench.lost: 0" ] ||

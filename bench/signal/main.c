@@ -150,12 +150,12 @@ saturation(int rounds, double seconds)
 
 	for (i = 0; i < rounds; i++) {
 		progress("saturation", i + 1, rounds);
-		if (whole_round(&l, &r, &disturbed) != 0)
+		if (whole_round(&l, &r, &disturbed) != 0 || r.frames == 0)
 			return (-1);
-		per[i] = (double)r.signals / (double)r.packets;
+		per[i] = 1000.0 * (double)r.signals / (double)r.frames;
 	}
 	report("G1", "signals at saturation", median(per, rounds),
-	    "per pkt", 0.05, "lower", "none", 0);
+	    "per 1000", 0.05, "lower", "none", 0);
 	return (0);
 }
 
