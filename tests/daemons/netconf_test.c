@@ -271,12 +271,14 @@ CASE(rollback, "Whatever program fails, files and interface are as before", "")
 	sh("ip -o addr show dev hn0 | sed 's/valid_lft.*//' >before; "
 	    "ip route >>before");
 	strcpy(before, read_file("before"));
+	sh("chmod 640 r/etc/rc.conf");
 	for (i = 0; i < sizeof(fails) / sizeof(fails[0]); i++) {
 		write_file("r/fail", fails[i]);
 		ATF_CHECK_EQ_MSG(HV_KVP_E_FAIL, set(3, false, MAC,
 		    "10.0.0.5;fd00::5", "24;64", "10.0.0.1;10.0.0.2",
 		    "1.1.1.1"), "%s", fails[i]);
 		ATF_CHECK_STREQ(RC_BEFORE, read_file("r/etc/rc.conf"));
+		sh("test \"$(stat -c %a r/etc/rc.conf)\" = 640");
 		ATF_CHECK_STREQ("nameserver 9.9.9.9\n",
 		    read_file("r/etc/resolv.conf"));
 		ATF_CHECK(access("r/etc/resolvconf.conf", F_OK) != 0);

@@ -97,6 +97,9 @@ file_save(struct saved_file *s, const char *path)
 		if (n != sb.st_size)
 			error = EIO;
 		s->len = (size_t)sb.st_size;
+		s->mode = sb.st_mode & 07777;
+		s->uid = sb.st_uid;
+		s->gid = sb.st_gid;
 	}
 	close(fd);
 	if (error != 0)
@@ -116,11 +119,15 @@ file_restore(const struct saved_file *s)
 		return (unlink(s->path) == 0 || errno == ENOENT ? 0 : errno);
 	snprintf(temp, sizeof(temp), "%s.hvkvp", s->path);
 	unlink(temp);
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return (errno);
 	error = 0;
-	if (write(fd, s->data, s->len) != (ssize_t)s->len || fsync(fd) != 0)
+	/* Readable for those who could read it, and nobody else. */
+	if (fchown(fd, s->uid, s->gid) != 0 || fchmod(fd, s->mode) != 0)
+		error = errno;
+	else if (write(fd, s->data, s->len) != (ssize_t)s->len ||
+	    fsync(fd) != 0)
 		error = EIO;
 	close(fd);
 	if (error == 0 && rename(temp, s->path) != 0)

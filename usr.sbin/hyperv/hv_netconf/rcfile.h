@@ -10,6 +10,7 @@
 #ifndef HV_RCFILE_H
 #define	HV_RCFILE_H
 
+#include <sys/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,6 +31,9 @@ struct saved_file {
 	char	path[1024];
 	char	*data;		/* NULL: there was no such file */
 	size_t	len;
+	mode_t	mode;
+	uid_t	uid;
+	gid_t	gid;
 };
 /* 0 or an errno. */
 int	file_save(struct saved_file *, const char *path);
