@@ -149,10 +149,19 @@ hvk_tx_page_bufs(struct hvk_ring_tx *tx, uint64_t txid, bool want_completion,
 	    len, (uint64_t)n << 32);
 	if (error != HVK_OK)
 		return (error);
-	for (i = 0; i < n; i++) {
-		put64(&c, bufs[i].len | (uint64_t)bufs[i].offset << 32);
-		put64(&c, bufs[i].pfn);
-	}
+	if (hvk_likely(c.size - c.at > n * 16)) {
+		/* Not at the end of the ring: no look for it at each word. */
+		for (i = 0; i < n; i++, c.at += 16) {
+			hvk_put64(c.data + c.at,
+			    bufs[i].len | (uint64_t)bufs[i].offset << 32);
+			hvk_put64(c.data + c.at + 8, bufs[i].pfn);
+		}
+	} else
+		for (i = 0; i < n; i++) {
+			put64(&c, bufs[i].len |
+			    (uint64_t)bufs[i].offset << 32);
+			put64(&c, bufs[i].pfn);
+		}
 	put_bytes(&c, payload, len);
 	commit(tx, &c);
 	return (HVK_OK);

@@ -229,23 +229,21 @@ hn_tx_load(struct hn_ring *r, struct hn_desc *d, struct mbuf **mp,
 	    BUS_DMA_NOWAIT));
 }
 
+/* The header's page, then the frame's; no segment crosses a page's end. */
 static int
-hn_tx_ranges(struct hn_ring *r, const struct hn_desc *d, uint32_t headlen,
+hn_tx_pages(struct hn_ring *r, const struct hn_desc *d, uint32_t headlen,
     const bus_dma_segment_t *segs, int nsegs)
 {
+	struct hvk_page_buf *p = r->r_pages;
 	int i;
 
-	r->r_pfn[0] = d->d_header_pfn;
-	r->r_range[0].offset = d->d_header_off;
-	r->r_range[0].len = headlen;
-	for (i = 0; i < nsegs; i++) {
-		r->r_pfn[i + 1] = segs[i].ds_addr >> HVK_PAGE_SHIFT;
-		r->r_range[i + 1].offset = segs[i].ds_addr & HVK_PAGE_MASK;
-		r->r_range[i + 1].len = segs[i].ds_len;
-	}
-	for (i = 0; i <= nsegs; i++) {
-		r->r_range[i].pfn = &r->r_pfn[i];
-		r->r_range[i].npfn = 1;
+	p->pfn = d->d_header_pfn;
+	p->offset = d->d_header_off;
+	p->len = headlen;
+	for (i = 0, p++; i < nsegs; i++, p++) {
+		p->pfn = segs[i].ds_addr >> HVK_PAGE_SHIFT;
+		p->offset = segs[i].ds_addr & HVK_PAGE_MASK;
+		p->len = segs[i].ds_len;
 	}
 	return (nsegs + 1);
 }
@@ -278,7 +276,7 @@ hn_tx_direct(struct hn_ring *r, struct hvk_ring_tx *tx, struct mbuf **mp,
 		return (error);
 	}
 	headlen = hvk_rndis_encode(d->d_header, meta, (*mp)->m_pkthdr.len, 1);
-	n = hn_tx_ranges(r, d, headlen, segs, n);
+	n = hn_tx_pages(r, d, headlen, segs, n);
 	if (hvk_netvsc_tx_direct(&r->r_tx, d, (*mp)->m_pkthdr.len, &out) !=
 	    HVK_OK) {
 		bus_dmamap_unload(r->r_sc->sc_dtag, d->d_map);
@@ -286,7 +284,7 @@ hn_tx_direct(struct hn_ring *r, struct hvk_ring_tx *tx, struct mbuf **mp,
 		return (EAGAIN);
 	}
 	bus_dmamap_sync(r->r_sc->sc_dtag, d->d_map, BUS_DMASYNC_PREWRITE);
-	result = hvk_tx_gpa_direct(tx, out.txid, true, r->r_range, n,
+	result = hvk_tx_page_bufs(tx, out.txid, true, r->r_pages, n,
 	    &out.nvsp, sizeof(out.nvsp));
 	if (result == HVK_OK) {
 		STAILQ_REMOVE_HEAD(&r->r_free, d_link);

@@ -137,8 +137,7 @@ struct hn_ring {
 	bool			 r_ring_full;	/* why the last batch ended */
 	int			 r_direct_size;
 	int			 r_sched_tx;
-	struct hvk_gpa_range	 r_range[HN_SEGS + 1];
-	uint64_t		 r_pfn[HN_SEGS + 1];
+	struct hvk_page_buf	 r_pages[HN_SEGS + 1];
 
 	u_long			 r_tx_pkts;
 	u_long			 r_sends;
