@@ -34,11 +34,24 @@ struct backup {
 	unsigned	n;
 	uint64_t	size, done;
 	json_t		*files;
+	char		error[1024];	/* the first one, for programs */
 };
+
+static void
+complain(struct backup *b, const char *what, const char *why)
+{
+	char line[sizeof(b->error)];
+
+	snprintf(line, sizeof(line), "%s%s%s", what, *why != '\0' ? ": " : "",
+	    why);
+	vmm_log("%s", line);
+	if (b->error[0] == '\0')
+		memcpy(b->error, line, sizeof(line));
+}
 
 /* One request; NULL with the error printed. */
 static json_t *
-step(const struct backup *b, const char *cmd)
+step(struct backup *b, const char *cmd)
 {
 	json_t *req, *reply;
 
@@ -47,8 +60,8 @@ step(const struct backup *b, const char *cmd)
 	reply = ctl_exchange(b->dir, req);
 	json_decref(req);
 	if (reply != NULL && !json_is_true(json_object_get(reply, "ok"))) {
-		vmm_log("%s", json_string_value(json_object_get(reply,
-		    "error")));
+		complain(b, json_string_value(json_object_get(reply,
+		    "error")), "");
 		json_decref(reply);
 		return (NULL);
 	}
@@ -114,13 +127,33 @@ copy_file(struct backup *b, unsigned i)
 			ctl_progress("backup", b->done, b->size, false);
 		}
 	if (error != 0)
-		vmm_log("%s: %s", to < 0 ? b->copy[i] : b->path[i],
+		complain(b, to < 0 ? b->copy[i] : b->path[i],
 		    error == EINTR ? "interrupted" : strerror(error));
 	if (from >= 0)
 		close(from);
 	if (to >= 0 && close(to) != 0 && error == 0)
 		error = errno;
 	return (error);
+}
+
+/* Once the guest is thawed: it does not wait for our disk. */
+static int
+settle(struct backup *b)
+{
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < b->n; i++) {
+		fd = open(b->copy[i], O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || fsync(fd) != 0) {
+			complain(b, b->copy[i], strerror(errno));
+			if (fd >= 0)
+				close(fd);
+			return (-1);
+		}
+		close(fd);
+	}
+	return (0);
 }
 
 static void
@@ -157,7 +190,7 @@ backup_to(struct backup *b, bool json)
 	if (info == NULL)
 		return (EX_FAILED);
 	if (mkdir(b->to, 0700) != 0 && errno != EEXIST) {
-		vmm_log("%s: %s", b->to, strerror(errno));
+		complain(b, b->to, strerror(errno));
 		json_decref(info);
 		return (EX_FAILED);
 	}
@@ -173,7 +206,7 @@ backup_to(struct backup *b, bool json)
 		reply = step(b, "backup thaw");
 		if (reply == NULL && error == 0)
 			discard(b, b->n);
-		else if (error == 0)
+		else if (error == 0 && settle(b) == 0)
 			status = EX_OK_;
 		json_decref(reply);
 	}
@@ -214,6 +247,7 @@ int
 ctl_backup(const char *dir, bool json, int argc, char **argv)
 {
 	struct backup *b;
+	json_t *reply;
 	char *end;
 	int i, status;
 
@@ -241,6 +275,12 @@ ctl_backup(const char *dir, bool json, int argc, char **argv)
 	else {
 		b->to = argv[1];
 		status = backup_to(b, json);
+		if (json && b->error[0] != '\0') {
+			reply = json_pack("{s:b, s:s}", "ok", 0, "error",
+			    b->error);
+			(void)ctl_print(reply, true);
+			json_decref(reply);
+		}
 	}
 out:
 	json_decref(b->files);

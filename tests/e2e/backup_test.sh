@@ -77,6 +77,9 @@ disks_body() {
 	wait_for 20 "the thaw" suspended_is vm 0 || atf_fail "still frozen"
 	# The same again does not overwrite it, and leaves nothing frozen.
 	atf_check -s exit:1 -e match:'File exists' "$HVK" ctl --dir vm backup "$PWD/saved"
+	atf_check -s exit:1 -e match:'File exists' -o save:again.json \
+	    "$HVK" ctl --dir vm --json backup "$PWD/saved"
+	atf_check -o match:'^false .*File exists' jq -r '"\(.ok) \(.error)"' again.json
 	wait_for 20 "the thaw" suspended_is vm 0 || atf_fail "still frozen after a failure"
 	atf_check test -f "$copy"
 	vm_stop vm
