@@ -59,7 +59,7 @@ net_stop() {
 	net_clean
 }
 
-ping_ok() { ip netns exec $a ping -c 1 -W 1 "$1"; }
+ping_ok() { ip netns exec $a ping -c 1 -W 0.3 "$1"; }
 
 # sweep ADDRESS MAX [STEP]: an answer to each size up to MAX, none in pieces.
 # A step keeps it short; with HN_SIZES=all there is none.
@@ -67,10 +67,10 @@ sweep() {
 	_to=$1 _max=$2 _step=${3:-1}
 	[ "${HN_SIZES:-}" != all ] || _step=1
 	ip netns exec $a sh -c 'for size in $(seq 0 $3 $2) $2; do
-		ping -q -c 1 -W 5 -M "do" -s $size $1 >ping.out 2>&1 ||
+		ping -q -c 1 -W 5 -M "do" -s $size $1 >ping.$1 2>&1 ||
 		    { echo "no answer to $size bytes from $1"; exit 1; }
-	done' sweep $_to $_max $_step >sweep.out ||
-	    { cat ping.out; atf_fail "$(cat sweep.out)"; }
+	done' sweep $_to $_max $_step >sweep.$_to ||
+	    { cat ping.$_to; atf_fail "$(cat sweep.$_to)"; }
 	echo "$(seq 0 $_step $_max | wc -l) sizes of ping up to $_max to $_to"
 }
 
@@ -148,16 +148,17 @@ new_case basic "ping of all sizes, iperf3 both ways, frames compared byte for by
     "net.basic"
 basic_body() {
 	net_start vm --cpus 2
+	sweep fd77::2 1452 &
+	sweep=$!
 	sweep 10.77.0.2 1472
-	sweep fd77::2 1452
+	wait $sweep || atf_fail "not every size of ping was answered"
 	server
 	out=$(rate 10.77.0.2 -t 2)
 	in=$(rate 10.77.0.2 -R -t 2)
 	for address in 10.77.0.2 fd77::2; do
 		rate $address -P 4
 		rate $address -P 4 -R
-		rate $address -u -b 20M -l 1400
-		rate $address -u -b 20M -l 1400 -R
+		rate $address -u -b 20M -l 1400 --bidir
 	done
 	# The same seed shows a mistake again.
 	frames vm -s "${SEED:-1}" -n 20000
@@ -583,10 +584,17 @@ hotplug_body() {
 
 new_case ways "each way of sending: other threads, the interface's queue, no sharing, polled"
 ways_body() {
-	for env in use_if_start=1 tx_taskq_mode=1 tx_taskq_mode=2 chan_cnt=1 \
-	    lro_entry_count=0 tx_agg_size=0; do
-		net_start vm --env hw.hn.$env --env hw.hn.direct_tx_size=200
-		shows "hw.hn.${env%=*}: ${env#*=}" guest_sysctl vm hw.hn.${env%=*}
+	for envs in use_if_start=1 'tx_taskq_mode=1 lro_entry_count=0' \
+	    'tx_taskq_mode=2 tx_agg_size=0' chan_cnt=1; do
+		set --
+		for env in $envs; do
+			set -- "$@" --env hw.hn.$env
+		done
+		net_start vm "$@" --env hw.hn.direct_tx_size=200
+		for env in $envs; do
+			shows "hw.hn.${env%=*}: ${env#*=}" \
+			    guest_sysctl vm hw.hn.${env%=*}
+		done
 		frames vm -s 14 -n 2000
 		server
 		rate 10.77.0.2 -P 2
@@ -679,6 +687,10 @@ hostile_body() {
 	wait_for 20 "a line" grep -q 'messages that make no sense' vm/console.log
 	lines=$(grep -c 'messages that make no sense' vm/console.log)
 	atf_check test "$lines" -ge 1 -a "$lines" -le 20
+	# Sends that were never ended would be waited for.
+	check ctl vm nic remove net0
+	wait_for 30 "hn0 gone" sh -c "! '$KLDRUN' --dir vm ifconfig hn0" ||
+	    { vm_report vm; atf_fail "hn0 stayed"; }
 	net_stop vm
 }
 

@@ -73,11 +73,11 @@ reach() {
 	ip -n "$out" addr replace 10.99.0.1/24 dev nic
 	ip -n "$in" addr replace 10.99.0.2/24 dev hn0 && ip -n "$in" link set hn0 up
 	ip -n "$out" neigh flush dev nic
-	ip netns exec "$out" ping -c 1 -W 1 10.99.0.2
+	ip netns exec "$out" ping -c 1 -W 0.2 10.99.0.2
 }
 
 outside() {
-	_left=40
+	_left=100
 	until reach >/dev/null 2>&1; do
 		_left=$((_left - 1))
 		[ $_left -gt 0 ] || { vm_report vm; fail "no answer from the guest"; }
@@ -86,6 +86,7 @@ outside() {
 }
 
 counter() { ctl "$1" --json nic stat net0 | jq ".net0.$2"; }
+more_than() { [ "$(counter vm tx_frames)" -gt "$1" ]; }
 
 nic_case words "the words of hvk ctl nic, and what they refuse"
 words_body() {
@@ -128,15 +129,17 @@ plugging_body() {
 	cycles=${HVK_NIC_CYCLES:-20}
 	i=0
 	while [ $i -lt $cycles ]; do
-		ip netns exec "$out" ping -f -q -c 100000 -w 2 10.99.0.2 \
-		    >/dev/null 2>&1 &
+		ip netns exec "$out" ping -f -q -w 60 10.99.0.2 >/dev/null 2>&1 &
 		flood=$!
+		wait_for 20 "the flood" more_than \
+		    $(($(counter vm tx_frames) + 100)) || atf_fail "no flood"
 		ctl vm nic remove net0 >/dev/null || atf_fail "remove $i"
 		wait_for 20 "hn0 to go" link_gone "$in" hn0 ||
 		    { vm_report vm; atf_fail "hn0 stayed"; }
 		ctl vm nic add "tap:nic,netns=$out,queues=2,name=net0" >/dev/null ||
 		    atf_fail "add $i"
 		outside
+		kill $flood 2>/dev/null
 		wait $flood
 		i=$((i + 1))
 	done
