@@ -341,11 +341,10 @@ offload_body() {
 	switched vm -txcsum -txcsum6
 	switched vm txcsum txcsum6 tso -rxcsum -rxcsum6
 	# Nobody has checked these for Linux, so every one must be good.
-	# -U, or there is nothing in the file until 4 KiB are.
 	ip netns exec $a tcpdump -n -U -i hvkg0 -w verify.pcap -c 4000 \
-	    'src host 10.77.0.2 or src host fd77::2' 2>/dev/null &
+	    'src host 10.77.0.2 or src host fd77::2' 2>dump.err &
 	dump=$!
-	wait_for 20 "tcpdump" test -s verify.pcap || atf_fail "no tcpdump"
+	wait_for 20 "tcpdump" grep -q listening dump.err || atf_fail "no tcpdump"
 	rate 10.77.0.2 -R
 	rate fd77::2 -R
 	rate 10.77.0.2 -u -b 20M -l 1400 -R
