@@ -12,6 +12,7 @@ BENCH_RING_OBJS := $(addprefix $(BENCH_RING)/,main.o ring_hvk.o ring_rte.o \
 
 .PHONY: bench bench-ring bench-plot
 bench: bench-ring
+	@bench/plot.sh $(B)/bench
 
 bench-plot:
 	@bench/plot.sh $(B)/bench

@@ -14,18 +14,21 @@ shift
 rm -rf "$dir/raw"
 mkdir -p "$dir/raw" "$dir/work"
 n=0 objects=
+if [ -t 2 ]; then progress='\r%-70s'; else progress=; fi
 for program; do
 	objects="$objects -object $program"
 	for case in $("$program" -l | sed -n 's/^ident: //p'); do
 		n=$((n + 1))
-		printf '\r%-70s' "coverage: $n $(basename "$program") $case" >&2
+		# shellcheck disable=SC2059 # it is the format
+		[ -z "$progress" ] || printf "$progress" "coverage: $n $(basename "$program") $case" >&2
 		(cd "$dir/work" && LLVM_PROFILE_FILE=$top/$dir/raw/%p.profraw \
 		    timeout 600 "$top/$program" -s "$top/$(dirname "$program")" \
 		    "$case" >case.out 2>&1) ||
 		    printf '\rcoverage: %s %s failed\n' "$program" "$case" >&2
 	done
 done
-printf '\r%-70s\r' "" >&2
+# shellcheck disable=SC2059
+[ -z "$progress" ] || printf "$progress\\r" "" >&2
 find "$dir/raw" -name '*.profraw' >"$dir/raw.list"
 llvm-profdata merge -sparse -f "$dir/raw.list" -o "$dir/all.profdata"
 echo "$n cases of $# programs"
