@@ -17,19 +17,26 @@
 
 extern char **environ;
 
+static int
+ended(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return (-1);
+	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
 /* Run a program to its end; its status, or -1. */
 int
 program_run(char *const argv[])
 {
 	pid_t pid;
-	int status;
 
 	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0)
 		return (-1);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return (-1);
-	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	return (ended(pid));
 }
 
 /* The same, and what it prints first. */
@@ -57,10 +64,7 @@ program_output(char *const argv[], char *out, size_t len)
 	out[at] = '\0';
 	if (status != 0)
 		return (-1);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return (-1);
-	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	return (ended(pid));
 }
 
 int

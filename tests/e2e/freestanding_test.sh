@@ -16,8 +16,14 @@ usable() {
 
 # boot OPTION...: run it to its end; its lines are in log.
 boot() {
+	# What the host knows of a guest that hangs, before it is ended.
+	(sleep 110; ctl vm info; ctl vm channels) >stuck 2>&1 </dev/null &
+	_watch=$!
+	_status=0
 	timeout 120 "$HVK" run --dir "$PWD/vm" --kernel "$GUEST" --memory 64M "$@" \
-	    >out 2>err </dev/null || { cat out err; atf_fail "hvk run: status $?"; }
+	    >out 2>err </dev/null || _status=$?
+	kill $_watch 2>/dev/null || true
+	[ $_status -eq 0 ] || { cat out err stuck; atf_fail "hvk run: status $_status"; }
 	# The console and the monitor's own lines share the terminal.
 	tr -d '\r' <out >log
 	grep -q '^checks: [0-9]* ok, 0 failed' log || { cat out err; atf_fail "checks failed"; }

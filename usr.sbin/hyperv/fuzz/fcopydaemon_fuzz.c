@@ -9,7 +9,6 @@
  */
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,27 +18,12 @@
 
 #include "copy.h"
 #include "log.h"
+#include "tree.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 static struct places ps;
 static struct copy c;
-static char top[64];
-
-static int
-remove_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw)
-{
-	(void)sb;
-	(void)flag;
-	(void)ftw;
-	return (remove(path));
-}
-
-static void
-cleanup(void)
-{
-	nftw(top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static void
 setup(void)
@@ -47,20 +31,15 @@ setup(void)
 	const char *where;
 	char path[96];
 
-	snprintf(top, sizeof(top), "%s/hvfcopy.%ld",
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-	    (long)getpid());
-	snprintf(path, sizeof(path), "%s/in", top);
-	if (mkdir(top, 0700) != 0 || mkdir(path, 0700) != 0 ||
+	tree_begin("hvfcopy");
+	snprintf(path, sizeof(path), "%s/in", tree);
+	if (mkdir(path, 0700) != 0 ||
 	    place_open(&ps, path) != 0 || place_ready(&ps, &where) != 0)
 		abort();
-	snprintf(path, sizeof(path), "%s/in/link", top);
+	snprintf(path, sizeof(path), "%s/in/link", tree);
 	if (symlink("..", path) != 0)
 		abort();
 	copy_init(&c, &ps);
-	log_open("fuzz", false, false);
-	setlogmask(LOG_MASK(LOG_EMERG));
-	atexit(cleanup);
 }
 
 /* Only "in" may be there. */
@@ -70,7 +49,7 @@ check_outside(void)
 	struct dirent *e;
 	DIR *d;
 
-	d = opendir(top);
+	d = opendir(tree);
 	if (d == NULL)
 		abort();
 	while ((e = readdir(d)) != NULL)
@@ -114,7 +93,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct hv_fcopy_msg m;
 	size_t at, len;
 
-	if (top[0] == '\0')
+	if (tree[0] == '\0')
 		setup();
 	for (at = 0; size - at >= 4; at += len) {
 		len = (size_t)data[at + 2] << 8 | data[at + 3];

@@ -8,7 +8,6 @@
  * message: operation, pool, and what its body begins with (length first).
  */
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,40 +16,19 @@
 
 #include "log.h"
 #include "message.h"
+#include "tree.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 static struct kvp k;
-static char dir[64];
-
-static int
-remove_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw)
-{
-	(void)sb;
-	(void)flag;
-	(void)ftw;
-	return (remove(path));
-}
-
-static void
-cleanup(void)
-{
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static void
 setup(void)
 {
-	snprintf(dir, sizeof(dir), "%s/hvkvp.%ld",
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-	    (long)getpid());
-	if (pools_open(&k.pools, dir) != 0)
+	tree_begin("hvkvp");
+	if (pools_open(&k.pools, tree) != 0)
 		abort();
 	k.helper.fd = -1;
-	/* Nothing of it is for the terminal. */
-	log_open("fuzz", false, false);
-	setlogmask(LOG_MASK(LOG_EMERG));
-	atexit(cleanup);
 }
 
 static size_t
@@ -65,7 +43,7 @@ put_pool(const uint8_t *data, size_t size)
 	len = (size_t)data[0] << 8 | data[1];
 	if (len > size - 2)
 		len = size - 2;
-	snprintf(path, sizeof(path), "%s/.kvp_pool_0", dir);
+	snprintf(path, sizeof(path), "%s/.kvp_pool_0", tree);
 	f = fopen(path, "w");
 	if (f == NULL || fwrite(data + 2, 1, len, f) != len)
 		abort();
@@ -117,7 +95,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t at, len;
 	unsigned int op, pool;
 
-	if (dir[0] == '\0')
+	if (tree[0] == '\0')
 		setup();
 	at = put_pool(data, size);
 	while (size - at >= 4) {

@@ -12,7 +12,6 @@
 
 #include <sys/stat.h>
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,41 +22,21 @@
 #include "log.h"
 #include "rcfile.h"
 #include "request.h"
+#include "tree.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-static char root[64];
-
-static int
-remove_one(const char *path, const struct stat *sb, int flag, struct FTW *ftw)
-{
-	(void)sb;
-	(void)flag;
-	(void)ftw;
-	return (remove(path));
-}
-
-static void
-cleanup(void)
-{
-	nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static void
 setup(void)
 {
 	char path[96];
 
-	snprintf(root, sizeof(root), "%s/hvnetconf.%ld",
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-	    (long)getpid());
-	snprintf(path, sizeof(path), "%s/etc", root);
-	if (mkdir(root, 0700) != 0 || mkdir(path, 0700) != 0)
+	tree_begin("hvnetconf");
+	snprintf(path, sizeof(path), "%s/etc", tree);
+	if (mkdir(path, 0700) != 0)
 		abort();
-	iface_root = root;
-	log_open("fuzz", false, false);
-	setlogmask(LOG_MASK(LOG_EMERG));
-	atexit(cleanup);
+	iface_root = tree;
 }
 
 static void
@@ -85,7 +64,7 @@ put_files(const uint8_t *data, size_t size)
 	if (len > size - 2)
 		len = size - 2;
 	for (i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/etc/%s", root, names[i]);
+		snprintf(path, sizeof(path), "%s/etc/%s", tree, names[i]);
 		f = fopen(path, "w");
 		if (f == NULL || fwrite(data + 2, 1, len, f) != len)
 			abort();
@@ -127,7 +106,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t at, len;
 	uint32_t op;
 
-	if (root[0] == '\0')
+	if (tree[0] == '\0')
 		setup();
 	at = put_files(data, size);
 	iface_state("hn0", &s);

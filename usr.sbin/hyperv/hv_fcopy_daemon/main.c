@@ -40,27 +40,9 @@ static int
 serve(struct copy *c, struct device *d, int stop)
 {
 	static struct hv_fcopy_msg m;
-	ssize_t n;
-	int ready;
+	int next;
 
-	for (;;) {
-		ready = device_wait(d, stop, -1);
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready < 0 || (ready & DEVICE_GONE) != 0) {
-			log_msg(LOG_NOTICE, "the device is gone");
-			return (1);
-		}
-		if ((ready & DEVICE_WAKE) != 0)
-			return (0);
-		n = device_read(d, &m, sizeof(m));
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n != (ssize_t)sizeof(m)) {
-			log_msg(LOG_ERR, "read: %s", n < 0 ? strerror(errno) :
-			    "not a whole message");
-			return (1);
-		}
+	while ((next = service_next(d, stop, &m, sizeof(m))) > 0) {
 		m.status = copy_message(c, &m);
 		/* Late: the host was told so, and gives the copy up. */
 		if (device_write(d, &m, HV_FCOPY_REPLY_SIZE) !=
@@ -71,6 +53,7 @@ serve(struct copy *c, struct device *d, int stop)
 			copy_abandon(c);
 		}
 	}
+	return (next < 0);
 }
 
 /* The default directory is made for the user who is to write there. */

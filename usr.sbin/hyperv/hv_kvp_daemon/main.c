@@ -55,34 +55,17 @@ static int
 serve(struct kvp *k, struct device *d, int stop)
 {
 	static struct hv_kvp_msg m;
-	ssize_t n;
-	int ready;
+	int next;
 
 	if (register_daemon(d, &m) != 0)
 		return (1);
-	for (;;) {
-		ready = device_wait(d, stop, -1);
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready < 0 || (ready & DEVICE_GONE) != 0) {
-			log_msg(LOG_NOTICE, "the device is gone");
-			return (1);
-		}
-		if ((ready & DEVICE_WAKE) != 0)
-			return (0);
-		n = device_read(d, &m, sizeof(m));
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n != (ssize_t)sizeof(m)) {
-			log_msg(LOG_ERR, "read: %s", n < 0 ? strerror(errno) :
-			    "not a whole message");
-			return (1);
-		}
+	while ((next = service_next(d, stop, &m, sizeof(m))) > 0) {
 		message_answer(k, &m);
 		if (device_write(d, &m, sizeof(m)) != (ssize_t)sizeof(m) &&
 		    errno == ENXIO)
 			return (1);
 	}
+	return (next < 0);
 }
 
 struct paths {

@@ -17,6 +17,7 @@
 #include "guard.h"
 #include "log.h"
 #include "requests.h"
+#include "service.h"
 
 #define	GUARD_SECONDS	30	/* the kernel has given up long before */
 
@@ -87,17 +88,10 @@ requests_serve(struct requests *r, struct device *d)
 	int ready;
 
 	for (;;) {
-		ready = device_wait(d, r->guard, -1);
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready < 0 || (ready & DEVICE_GONE) != 0) {
-			log_msg(LOG_NOTICE, "the device is gone");
-			return (1);
-		}
-		if ((ready & DEVICE_WAKE) != 0)
-			return (0);	/* it says nothing unasked: it ends */
-		if (ready == 0)
-			continue;
+		/* The guard says nothing unasked: when it does, it ends. */
+		ready = service_wait(d, r->guard);
+		if (ready <= 0)
+			return (ready < 0);
 		memset(&m, 0, sizeof(m));
 		if (device_ioctl(d, IOCHVVSSREAD, &m) != 0) {
 			log_msg(LOG_ERR, "reading a request: %s",

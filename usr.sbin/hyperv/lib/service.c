@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "log.h"
 #include "service.h"
 
@@ -98,4 +100,45 @@ service_end(struct service *s)
 	(void)!ftruncate(s->pidfd, 0);
 	unlink(s->pidfile);
 	close(s->pidfd);
+}
+
+int
+service_wait(struct device *d, int stop)
+{
+	int ready;
+
+	for (;;) {
+		ready = device_wait(d, stop, -1);
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready < 0 || (ready & DEVICE_GONE) != 0) {
+			log_msg(LOG_NOTICE, "the device is gone");
+			return (-1);
+		}
+		if ((ready & DEVICE_WAKE) != 0)
+			return (0);
+		if (ready != 0)
+			return (1);
+	}
+}
+
+int
+service_next(struct device *d, int stop, void *buf, size_t len)
+{
+	ssize_t n;
+	int ready;
+
+	for (;;) {
+		ready = service_wait(d, stop);
+		if (ready <= 0)
+			return (ready);
+		n = device_read(d, buf, len);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n == (ssize_t)len)
+			return (1);
+		log_msg(LOG_ERR, "read: %s", n < 0 ? strerror(errno) :
+		    "not a whole message");
+		return (-1);
+	}
 }

@@ -4,13 +4,16 @@
  * Copyright (c) 2026 The hvkit authors
  *
  * service.h: what makes a program a daemon: the common options, going into
- * the background, the pid file, the signals that end it.
+ * the background, the pid file, the signals that end it, the wait for requests.
  */
 
 #ifndef HV_SERVICE_H
 #define	HV_SERVICE_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+struct device;
 
 struct service {
 	const char	*name;		/* for messages and the pid file */
@@ -28,6 +31,13 @@ void	service_take(struct service *);
  * SIGTERM, SIGINT and SIGHUP.
  */
 void	service_start(struct service *);
+/*
+ * Wait for a request: 1 when one is there, 0 when `stop' is readable, which is
+ * how a daemon is asked to end, -1 when nothing will come any more (logged).
+ */
+int	service_wait(struct device *, int stop);
+/* The same, and the request itself, whole. */
+int	service_next(struct device *, int stop, void *, size_t);
 /* Removes the pid file. */
 void	service_end(struct service *);
 
